@@ -1,0 +1,283 @@
+"""What an engine does: read, hold, fetch, write, close, and the two that every engine shares, tokens and mentions.
+
+Everything between these verbs is an Ibis expression, so that one plan runs on every engine. Tokens and mentions work on
+Arrow batches in file order: each identifier cell is made canonical and hashed once, and only plain keys are joined after.
+"""
+
+from __future__ import annotations
+
+import itertools
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+import ibis.expr.types as ir
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from sanitizers.engine.forms import Form, Reading
+from sanitizers.errors import Fault, Faults, SourceFailure
+from sanitizers.identifiers import Key, Kind, Tokens, as_text, join_parts, sentinel_tokens, tokenise
+
+ROW = "sealproof_row"
+SENTINEL_ROW = -1
+THREADS = 2
+
+TOKEN_SCHEMA = pa.schema(
+    [("ref", pa.int16()), ("row", pa.int64()), ("pos", pa.int32()), ("hi", pa.uint64()), ("lo", pa.uint64())]
+)
+MENTION_SCHEMA = pa.schema(
+    [("ref", pa.int16()), ("kind", pa.string()), ("row", pa.int64()), ("hi", pa.uint64()), ("lo", pa.uint64()),
+     ("written", pa.string())]
+)  # fmt: skip
+
+
+class Part(Protocol):
+    """A file of a source, or a frame: rows in order, as Arrow batches."""
+
+    @property
+    def name(self) -> str:
+        """Path below the published folder, or the frame's name."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Names and types of the columns."""
+
+    def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """The rows in order, `columns` only."""
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """An identifier column to be looked up: where it stands and how it is read.
+
+    Parameters
+    ----------
+    index
+        Its number in the source.
+    name
+        Its name in the policy, for messages.
+    columns
+        The columns it is read from.
+    elements
+        Whether the identifiers are elements of a list.
+    kind_name, kind
+        Its kind.
+    missing
+        Texts that mean "no reference".
+    """
+
+    index: int
+    name: str
+    columns: tuple[str, ...]
+    elements: bool
+    kind_name: str
+    kind: Kind
+    missing: frozenset[str]
+
+
+@dataclass
+class Tally:
+    """What reading one source found, apart from the tokens themselves.
+
+    Rows are numbered through the source: part `i` holds the rows from ``start[i]`` to ``start[i + 1]``.
+    """
+
+    start: list[int] = field(default_factory=lambda: [0])
+    missing: dict[int, int] = field(default_factory=dict)
+    malformed: list[tuple[int, int, np.ndarray]] = field(default_factory=list)
+
+    @property
+    def rows(self) -> int:
+        """Rows of all parts together."""
+        return self.start[-1]
+
+
+class Engine(ABC):
+    """The contract. An engine is used for one run and closed; it is a context manager."""
+
+    @abstractmethod
+    def read(self, part: Part, *, start: int, columns: Sequence[str] | None = None) -> ir.Table:
+        """All rows of a part with their number, counted from `start`, as column `ROW`; readable once."""
+
+    @abstractmethod
+    def hold(self, what: ir.Expr | pa.Table | Iterable[pa.RecordBatch], schema: pa.Schema | None = None) -> ir.Table:
+        """Keep rows for the run, out of core; what is spilled is encrypted."""
+
+    @abstractmethod
+    def fetch(self, expression: ir.Expr) -> pa.Table:
+        """Rows of an expression, in memory."""
+
+    @abstractmethod
+    def write(self, expression: ir.Table, path: Path, *, form: Form, reading: Reading) -> None:
+        """Write an ordered expression as one file in the form that the raw file has."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Forget everything held."""
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def tokens(self, parts: Sequence[Part], lookups: Sequence[Lookup], key: Key, tally: Tally) -> ir.Table:
+        """Tokens of a source's identifier columns, held: ``ref, row, pos, hi, lo``.
+
+        For each column and part the sentinel is looked up as well, as row `SENTINEL_ROW`.
+
+        Raises
+        ------
+        SourceFailure
+            A part cannot be read.
+        """
+        columns = sorted({column for lookup in lookups for column in lookup.columns})
+
+        def work(batch: pa.RecordBatch, base: int) -> _Found:
+            return _tokens_of(batch, base, lookups, key)
+
+        def last(number: int) -> Iterator[pa.RecordBatch]:
+            for lookup in lookups:
+                own = sentinel_tokens(lookup.kind_name, lookup.kind, key)
+                yield _token_batch(lookup.index, np.array([SENTINEL_ROW]), np.array([number]), own)
+
+        return self.hold(_stream(parts, columns, work, tally, last), TOKEN_SCHEMA)
+
+    def mentions(
+        self, parts: Sequence[Part], texts: dict[int, tuple[str, dict[str, Kind]]], key: Key, tally: Tally
+    ) -> ir.Table:
+        """Identifiers mentioned in a source's text columns, held: ``ref, kind, row, hi, lo, written``.
+
+        Parameters
+        ----------
+        texts
+            Number of the text column → its name and the kinds to look for.
+        """
+        columns = sorted({name for name, _ in texts.values()})
+
+        def work(batch: pa.RecordBatch, base: int) -> _Found:
+            found = [
+                mentions_of(batch.column(name), kinds, key, ref=ref, base=base) for ref, (name, kinds) in texts.items()
+            ]
+            return _Found(list(itertools.chain.from_iterable(found)))
+
+        return self.hold(_stream(parts, columns, work, tally, lambda _: iter(())), MENTION_SCHEMA)
+
+
+@dataclass
+class _Found:
+    batches: list[pa.RecordBatch]
+    missing: dict[int, int] = field(default_factory=dict)
+    malformed: list[tuple[int, np.ndarray]] = field(default_factory=list)
+
+
+def _stream(
+    parts: Sequence[Part], columns: Sequence[str], work: Any, tally: Tally, last: Any
+) -> Iterator[pa.RecordBatch]:
+    """Run `work` on every batch of every part, two at a time, and yield what it finds in order."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        for number, part in enumerate(parts):
+            waiting: list[Future[_Found]] = []
+            base = tally.start[-1]
+            for batch in part.batches(columns):
+                waiting.append(pool.submit(work, batch, base))
+                base += batch.num_rows
+                if len(waiting) > 2 * THREADS:
+                    yield from _settle(waiting.pop(0).result(), number, tally)
+            for future in waiting:
+                yield from _settle(future.result(), number, tally)
+            yield from last(number)
+            tally.start.append(base)
+
+
+def _settle(found: _Found, part: int, tally: Tally) -> Iterator[pa.RecordBatch]:
+    for ref, count in found.missing.items():
+        tally.missing[ref] = tally.missing.get(ref, 0) + count
+    tally.malformed.extend((part, ref, rows) for ref, rows in found.malformed if len(rows))
+    yield from found.batches
+
+
+def _tokens_of(batch: pa.RecordBatch, base: int, lookups: Sequence[Lookup], key: Key) -> _Found:
+    found = _Found([])
+    for lookup in lookups:
+        columns = [batch.column(name) for name in lookup.columns]
+        row, pos = np.arange(base, base + batch.num_rows), None
+        if lookup.elements:
+            row, pos, columns = _exploded(columns[0], row)
+        texts = [as_text(column, lookup.name) for column in columns]
+        cells = join_parts(texts) if lookup.kind.parts else texts[0]
+        tokens = tokenise(cells, name=lookup.kind_name, kind=lookup.kind, key=key, missing=lookup.missing)
+        place = np.zeros(len(tokens.row), np.int32) if pos is None else pos[tokens.row]
+        found.batches.append(_token_batch(lookup.index, row[tokens.row], place, tokens))
+        found.missing[lookup.index] = tokens.missing
+        found.malformed.append((lookup.index, row[tokens.malformed]))
+    return found
+
+
+def _exploded(column: pa.Array, row: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[pa.Array]]:
+    """Rows, 0-based places and values of a list column's elements."""
+    lengths = column.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
+    ends = np.cumsum(lengths)
+    pos = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - lengths, lengths)
+    return np.repeat(row, lengths), pos.astype(np.int32), [column.flatten()]
+
+
+def _token_batch(ref: int, row: np.ndarray, pos: np.ndarray, tokens: Tokens) -> pa.RecordBatch:
+    refs = np.full(len(row), ref, np.int16)
+    columns = [refs, row.astype(np.int64), pos.astype(np.int32), tokens.hi, tokens.lo]
+    return pa.record_batch([pa.array(column) for column in columns], schema=TOKEN_SCHEMA)
+
+
+def mentions_of(
+    column: pa.Array, kinds: dict[str, Kind], key: Key, *, ref: int = 0, base: int = 0
+) -> Iterator[pa.RecordBatch]:
+    """Every identifier of the given kinds that a column of texts mentions, with its row and how it is written there."""
+    texts = as_text(column)
+    frame = pl.DataFrame({"row": np.arange(base, base + len(texts)), "text": texts}).drop_nulls()
+    for name, kind in kinds.items():
+        assert kind.form is not None  # noqa: S101 - the policy has refused texts that mention composite kinds
+        spellings = [kind.form.compact.replace(r"\b", r"(?-u:\b)"), kind.form.spaced]
+        found = pl.concat(
+            frame.select("row", pl.col("text").str.extract_all(pattern).alias("written"))
+            .filter(pl.col("written").list.len() > 0)
+            .explode("written")
+            for pattern in spellings
+        ).unique()
+        tokens = tokenise(found["written"], name=name, kind=kind, key=key)
+        hit = found[tokens.row]
+        yield pa.record_batch(
+            [
+                pa.array(np.full(len(hit), ref, np.int16)),
+                pa.array([name] * len(hit), pa.string()),
+                hit["row"].to_arrow().cast(pa.int64()),
+                pa.array(tokens.hi),
+                pa.array(tokens.lo),
+                hit["written"].to_arrow().cast(pa.string()),
+            ],
+            schema=MENTION_SCHEMA,
+        )
+
+
+def malformed_faults(parts: Sequence[Part], lookups: Sequence[Lookup], tally: Tally, where: str) -> Faults:
+    """One fault for each column that holds identifiers which do not fit their kind."""
+    counts: dict[tuple[int, int], list[int]] = {}
+    for part, ref, rows in tally.malformed:
+        first, count = counts.get((part, ref), [int(rows[0]), 0])
+        counts[part, ref] = [min(first, int(rows[0])), count + len(rows)]
+    named = {lookup.index: lookup for lookup in lookups}
+    faults = Faults()
+    for (part, ref), (first, count) in sorted(counts.items()):
+        kind = named[ref].kind_name
+        problem = f"{count} cell(s) do not fit the kind {kind}; the first is row {first - tally.start[part] + 1}"
+        remedy = "mend them, list what means no reference in `missing: [...]`, or write `malformed: drop`"
+        faults.append(Fault(problem, remedy, where=f"{where}: {parts[part].name}", column=named[ref].name))
+    return faults
+
+
+__all__ = ["ROW", "SENTINEL_ROW", "Engine", "Lookup", "Part", "SourceFailure", "Tally", "malformed_faults", "mentions_of"]

@@ -1,0 +1,194 @@
+"""DuckDB: embedded, out of core. Only what differs from other engines."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pyarrow as pa
+
+from sanitizers.engine.contract import ROW, THREADS, Engine, Part
+from sanitizers.engine.forms import Form, RawFile, Reading
+from sanitizers.errors import EngineFailure, Fault, SealproofError
+
+MEMORY = "1GB"
+
+
+class DuckDB(Engine):
+    """One DuckDB connection, in memory, that spills encrypted into the run's private folder.
+
+    Parameters
+    ----------
+    scratch
+        Private folder for spill; a temporary one of mode 0700 is made and removed if None.
+    """
+
+    def __init__(self, scratch: Path | None = None) -> None:
+        self._own = tempfile.TemporaryDirectory(prefix="sealproof-") if scratch is None else None
+        self._spill = Path(self._own.name if self._own else scratch or ".") / "spill"
+        self._numbers = itertools.count()
+        self._source_error: SealproofError | None = None
+        with _told("start"):
+            self._ibis = ibis.duckdb.connect(
+                threads=THREADS,
+                memory_limit=MEMORY,
+                temp_directory=str(self._spill),
+                autoinstall_known_extensions=False,
+                autoload_known_extensions=False,
+                preserve_insertion_order=False,
+            )
+            self._raw.execute(f"LOAD '{encryption_extension()}'")
+            self._raw.execute("SET temp_file_encryption = true")
+            self._raw.execute("SET TimeZone = 'UTC'")
+
+    @property
+    def _raw(self) -> duckdb.DuckDBPyConnection:
+        return self._ibis.con  # type: ignore[no-any-return]
+
+    def _name(self) -> str:
+        return f"held_{next(self._numbers)}"
+
+    def read(self, part: Part, *, start: int, columns: Sequence[str] | None = None) -> ir.Table:
+        """See `Engine.read`."""
+        if isinstance(part, RawFile) and part.form == "parquet":
+            with _told(f"read {part.name}"):
+                table = self._ibis.read_parquet(part.path, table_name=self._name(), file_row_number=True)
+                number = (table.file_row_number + start).cast("int64")
+                return table.mutate(**{ROW: number}).drop("file_row_number")
+        names = list(columns or part.schema.names)
+        schema = pa.schema([*(part.schema.field(name) for name in names), (ROW, pa.int64())])
+        return self._register(_numbered(part.batches(names), start), schema)
+
+    def _register(self, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> ir.Table:
+        name = self._name()
+        with _told("read"):
+            self._raw.register(name, pa.RecordBatchReader.from_batches(schema, self._guarded(batches)))
+            return self._ibis.table(name)
+
+    def _guarded(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Keep our own errors while DuckDB pulls batches; its own would wrap them in text."""
+        try:
+            yield from batches
+        except SealproofError as error:
+            self._source_error = error
+            raise
+
+    @contextmanager
+    def _asked(self, step: str) -> Iterator[None]:
+        failure: SealproofError | None = None
+        try:
+            yield
+        except (duckdb.Error, pa.ArrowException, ibis.IbisError, SealproofError) as error:
+            failure = self._source_error or (error if isinstance(error, SealproofError) else _failure(step, error))
+            self._source_error = None
+        if failure is not None:
+            failure.__context__ = failure.__cause__ = None
+            raise failure
+
+    def hold(self, what: ir.Expr | pa.Table | Iterable[pa.RecordBatch], schema: pa.Schema | None = None) -> ir.Table:
+        """See `Engine.hold`."""
+        name = self._name()
+        with self._asked("hold"):
+            if isinstance(what, pa.Table):
+                self._ibis.create_table(name, what)
+            elif isinstance(what, ir.Expr):
+                self._ibis.create_table(name, what)
+            else:
+                assert schema is not None  # noqa: S101 - for the type checker
+                stream = self._register(what, schema)
+                self._ibis.create_table(name, stream)
+                self._raw.unregister(stream.get_name())
+            return self._ibis.table(name)
+        raise AssertionError
+
+    def fetch(self, expression: ir.Expr) -> pa.Table:
+        """See `Engine.fetch`."""
+        with self._asked("fetch"):
+            return self._ibis.to_pyarrow(expression)
+        raise AssertionError
+
+    def write(self, expression: ir.Table, path: Path, *, form: Form, reading: Reading) -> None:
+        """See `Engine.write`.
+
+        Parquet is written without dictionaries: with them DuckDB 1.5 makes 0.0 and -0.0 one (a limit of 1 is not
+        enough where a column holds nothing but zeros).
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with self._asked(f"write {path.name}"):
+            if form == "parquet":
+                self._ibis.to_parquet(expression, path, DICTIONARY_SIZE_LIMIT=0)
+            else:
+                self._ibis.to_csv(expression, path, header=True, delimiter=reading.delimiter)
+        if form == "csv" and reading.encoding.lower().replace("-", "") != "utf8":
+            _transcode(path, reading.encoding)
+
+    def confined(self) -> duckdb.DuckDBPyConnection:
+        """The connection, for good unable to reach files or the network or to change its settings."""
+        with _told("confine"):
+            self._raw.execute("SET enable_external_access = false")
+            self._raw.execute("SET lock_configuration = true")
+        return self._raw
+
+    def close(self) -> None:
+        """See `Engine.close`."""
+        self._ibis.disconnect()
+        if self._own:
+            self._own.cleanup()
+
+
+def encryption_extension() -> Path:
+    """Path of the extension that encrypts spill, from its wheel: nothing is downloaded."""
+    found = find_spec("duckdb_extension_httpfs")
+    folder = Path(found.origin).parent if found and found.origin else Path()
+    path = folder / "extensions" / f"v{duckdb.__version__}" / "httpfs.duckdb_extension"
+    if not path.is_file():
+        remedy = f"pip install duckdb-extension-httpfs=={duckdb.__version__}"
+        raise EngineFailure(Fault("the extension that encrypts spilled data is not installed", remedy))
+    return path
+
+
+def _failure(step: str, error: Exception) -> EngineFailure:
+    remedy = "its message is withheld, because it may quote the data"
+    return EngineFailure(Fault(f"{step}: the engine failed ({type(error).__name__})", remedy))
+
+
+@contextmanager
+def _told(step: str) -> Iterator[None]:
+    failure = None
+    try:
+        yield
+    except (duckdb.Error, pa.ArrowException, ibis.IbisError) as error:
+        failure = _failure(step, error)
+    if failure:
+        raise failure
+
+
+def _numbered(batches: Iterable[pa.RecordBatch], start: int) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        row: Any = pa.array(np.arange(start, start + batch.num_rows))
+        yield batch.append_column(ROW, row)
+        start += batch.num_rows
+
+
+def _transcode(path: Path, encoding: str) -> None:
+    staged = path.with_suffix(".utf8")
+    path.rename(staged)
+    problem = False
+    try:
+        with staged.open(encoding="utf-8", newline="") as given, path.open("w", encoding=encoding, newline="") as out:
+            while block := given.read(1 << 20):
+                out.write(block)
+    except UnicodeEncodeError:
+        problem = True
+    staged.unlink()
+    if problem:
+        raise EngineFailure(Fault(f"a cell cannot be written in {encoding}", where=path.name))

@@ -1,0 +1,251 @@
+"""The forms that raw files come in, read as Arrow batches in file order.
+
+CSV is read as text, so that no cell changes. A Parquet column whose type an engine would change on the way is refused
+by name: better no run than a silent change.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import glob
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+from pydantic import Field
+
+from sanitizers.documents import Strict
+from sanitizers.errors import ConfigurationError, Fault, Faults, SourceFailure
+
+Form = Literal["parquet", "csv"]
+FORMS: dict[str, Form] = {".parquet": "parquet", ".csv": "csv"}
+ROWS = 1 << 18
+
+
+class Reading(Strict):
+    """How a CSV file is written."""
+
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    encoding: str = "utf-8"
+
+
+@dataclass(frozen=True)
+class RawFile:
+    """One file of a source.
+
+    Parameters
+    ----------
+    path
+        Where it lies.
+    name
+        Its path below the common folder of the sources: where it stands in the published folder.
+    reading
+        How it is written, if it is CSV.
+    """
+
+    path: Path
+    name: str
+    reading: Reading
+
+    @property
+    def form(self) -> Form:
+        """The file's form, by its ending."""
+        return FORMS[self.path.suffix.lower()]
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """Names and types of the columns; all text for CSV.
+
+        Raises
+        ------
+        SourceFailure
+            Not readable, truncated, a header with a name twice.
+        """
+        if self.form == "parquet":
+            try:
+                return pa.parquet.read_schema(self.path).remove_metadata()
+            except (pa.ArrowException, OSError) as error:
+                fault = self._parquet_fault(error)
+            raise SourceFailure(fault)
+        names = self._header()
+        if len(set(names)) < len(names):
+            raise SourceFailure(Fault("has a column name twice", "rename one", where=str(self.path), line=1))
+        return pa.schema([(name, pa.string()) for name in names])
+
+    def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """The file's rows in order, `columns` only.
+
+        Raises
+        ------
+        SourceFailure
+            The file cannot be read to its end; for CSV with the line.
+        """
+        if self.form == "csv":
+            yield from self._csv_batches(columns)
+            return
+        fault = None
+        try:
+            with pa.parquet.ParquetFile(self.path) as file:
+                yield from file.iter_batches(batch_size=ROWS, columns=list(columns))
+        except (pa.ArrowException, OSError) as error:
+            fault = self._parquet_fault(error)
+        if fault:
+            raise SourceFailure(fault)
+
+    def _parquet_fault(self, error: Exception) -> Fault:
+        if isinstance(error, FileNotFoundError):
+            return Fault("is not there", "name an existing file", where=str(self.path))
+        problem = "cannot be read as Parquet (truncated or damaged)"
+        return Fault(problem, "deliver the file again", where=str(self.path))
+
+    def _header(self) -> list[str]:
+        fault = None
+        try:
+            with self.path.open(encoding=_codec(self.reading.encoding, self.path), newline="") as stream:
+                return next(csv.reader(stream, delimiter=self.reading.delimiter), [])
+        except OSError as error:
+            fault = Fault(f"cannot be read ({error.strerror})", "name an existing file", where=str(self.path))
+        except UnicodeDecodeError:
+            fault = self._encoding_fault()
+        raise SourceFailure(fault)
+
+    def _csv_batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        ragged: list[pa.csv.InvalidRow] = []
+
+        def refuse(row: pa.csv.InvalidRow) -> str:
+            ragged.append(row)
+            return "error"
+
+        schema = self.schema
+        problem = False
+        try:
+            reader = pa.csv.open_csv(
+                self.path,
+                read_options=pa.csv.ReadOptions(
+                    encoding=self.reading.encoding, use_threads=True, block_size=1 << 24
+                ),
+                parse_options=pa.csv.ParseOptions(
+                    delimiter=self.reading.delimiter, newlines_in_values=True, invalid_row_handler=refuse
+                ),
+                convert_options=pa.csv.ConvertOptions(
+                    column_types=dict.fromkeys(schema.names, pa.string()),
+                    include_columns=list(columns),
+                    null_values=[""],
+                    strings_can_be_null=True,
+                    quoted_strings_can_be_null=False,
+                ),
+            )
+            yield from reader
+        except (pa.ArrowException, OSError, UnicodeError):
+            problem = True
+        if problem:
+            raise SourceFailure(self._csv_fault(ragged))
+
+    def _csv_fault(self, ragged: list[pa.csv.InvalidRow]) -> Fault:
+        if ragged:
+            fields = f"has {ragged[0].actual_columns} fields where the header has {ragged[0].expected_columns}"
+            return Fault(fields, "quote the cell or mend the row", where=str(self.path), line=self._ragged_line())
+        return self._encoding_fault()
+
+    def _ragged_line(self) -> int | None:
+        width = len(self.schema.names)
+        with self.path.open(encoding=self.reading.encoding, errors="replace", newline="") as stream:
+            reader = csv.reader(stream, delimiter=self.reading.delimiter)
+            try:
+                return next((reader.line_num for row in reader if row and len(row) != width), None)
+            except csv.Error:
+                return None
+
+    def _encoding_fault(self) -> Fault:
+        """Which line is not in the encoding that the policy names."""
+        with self.path.open("rb") as stream:
+            for number, line in enumerate(stream, start=1):
+                try:
+                    line.decode(self.reading.encoding)
+                except UnicodeDecodeError:
+                    remedy = "name its encoding: `read: {encoding: cp1252}`"
+                    problem = f"is not {self.reading.encoding}"
+                    return Fault(problem, remedy, where=str(self.path), line=number)
+        return Fault("is not CSV to its end", "deliver the file again", where=str(self.path))
+
+
+def _codec(name: str, path: Path) -> str:
+    try:
+        return codecs.lookup(name).name
+    except LookupError:
+        pass
+    raise ConfigurationError(Fault("no such encoding", "write `utf-8` or `cp1252`", where=str(path), column="encoding"))
+
+
+def files_of(pattern: str, reading: Reading, *, folder: Path, root: Path) -> tuple[RawFile, ...]:
+    """The files that a source's path names, sorted.
+
+    Parameters
+    ----------
+    pattern
+        Path of the source, with ``*`` allowed, relative to `folder`.
+    root
+        The common folder of all sources.
+
+    Raises
+    ------
+    SourceFailure
+        No such file, or one whose form is not known.
+    """
+    paths = sorted(Path(path) for path in glob.glob(str(folder / pattern)))  # noqa: PTH207 - the pattern may be absolute
+    if not paths:
+        raise SourceFailure(Fault("no such file", "mend `path` or bring the data", where=str(folder / pattern)))
+    faults = Faults()
+    for path in paths:
+        if path.suffix.lower() not in FORMS:
+            faults.say("is neither .parquet nor .csv", "convert it, or narrow `path`", where=str(path))
+    faults.stop(SourceFailure)
+    return tuple(RawFile(path, path.absolute().relative_to(root).as_posix(), reading) for path in paths)
+
+
+def fixed_folder(pattern: str) -> Path:
+    """The folder of a path up to its first wildcard, absolute.
+
+    Examples
+    --------
+    >>> fixed_folder("/data/raw/arrests/*.parquet").as_posix()
+    '/data/raw/arrests'
+    """
+    parts = Path(pattern).absolute().parts
+    fixed = next((i for i, part in enumerate(parts) if re.search(r"[*?\[]", part)), len(parts) - 1)
+    return Path(*parts[:fixed])
+
+
+# -- types ------------------------------------------------------------------------------------------------------------
+
+_WHOLE = (
+    pa.bool_(), pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64(),
+    pa.float32(), pa.float64(), pa.string(), pa.large_string(), pa.binary(), pa.large_binary(), pa.date32(),
+    pa.timestamp("us"), pa.timestamp("ns"), pa.timestamp("us", tz="UTC"), pa.time64("us"),
+)  # fmt: skip
+
+
+def survives(kind: pa.DataType) -> bool:
+    """Whether a Parquet column of this type comes out of the engine as it went in.
+
+    Examples
+    --------
+    >>> survives(pa.int16()), survives(pa.float16()), survives(pa.list_(pa.string()))
+    (True, False, True)
+    """
+    if pa.types.is_dictionary(kind):
+        return survives(kind.value_type)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return survives(kind.value_type)
+    if pa.types.is_struct(kind):
+        return all(survives(kind.field(i).type) for i in range(kind.num_fields))
+    if pa.types.is_decimal128(kind):
+        return True
+    return kind in _WHOLE

@@ -1,0 +1,354 @@
+"""``sealing.yaml`` as frozen, strict models: what the sources look like and what a seal does to each.
+
+A policy is read once and checked against the kinds that the snapshot carries; every fault of a run is told together,
+each with a line to paste.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from sanitizers import documents
+from sanitizers.documents import Strict, nearest
+from sanitizers.engine.forms import Reading
+from sanitizers.errors import ConfigurationError, Fault, Faults
+from sanitizers.identifiers import Kinds
+
+Purpose = Literal[
+    "predictive-model", "model-output", "aggregate-report", "authorised-access", "gun-licensing", "supervision"
+]
+Scalar = str | int | float | bool | None
+_SPAN = re.compile(r"([0-9]+)([dh])")
+
+
+def _one_or_many(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
+
+
+def _span(value: Any) -> Any:
+    if isinstance(value, timedelta):
+        return value
+    match = _SPAN.fullmatch(str(value))
+    if not match:
+        raise ValueError("is not a span such as `7d` or `12h`")
+    return timedelta(days=int(match[1])) if match[2] == "d" else timedelta(hours=int(match[1]))
+
+
+Span = Annotated[timedelta, BeforeValidator(_span)]
+
+
+class Redaction(Strict):
+    """What a seal changes in a row that stays: cells to empty, cells to set back."""
+
+    redact: tuple[str, ...] = ()
+    set: dict[str, Scalar] = {}
+
+
+class Column(Strict):
+    """A declared identifier column.
+
+    Parameters
+    ----------
+    kind
+        Name of its kind.
+    on_seal
+        ``drop`` the row, remove the ``element`` of a list, or a `Redaction`.
+    carries
+        Whether a dropped row bars this identifier too: with ``any`` carrier, or when ``all`` carriers are barred.
+    """
+
+    kind: str
+    on_seal: Literal["drop", "element"] | Redaction
+    carries: Literal["any", "all"] | None = None
+
+
+class Text(Strict):
+    """A declared text column: which kinds it mentions, what a barred mention does."""
+
+    mentions: tuple[str, ...] = Field(min_length=1)
+    on_seal: Literal["clear", "sentence"]
+
+
+class Source(Strict):
+    """One raw source: one file, or the files that a pattern names."""
+
+    path: str
+    read: Reading = Reading()
+    missing: tuple[str, ...] = ("",)
+    malformed: Literal["error", "drop"] = "error"
+    primary_key: Names
+    columns: dict[str, Column] = Field(min_length=1)
+    text: dict[str, Text] = {}
+    not_identifiers: dict[str, str] = {}
+
+    @cached_property
+    def references(self) -> tuple[Reference, ...]:
+        """The declared identifier columns, in order."""
+        return tuple(Reference.of(name, column) for name, column in self.columns.items())
+
+
+class Reference(Strict):
+    """A declared identifier column with its name taken apart.
+
+    Parameters
+    ----------
+    name
+        As written in the policy: ``a``, ``[a, b]`` for a composite identifier, ``a[]`` for the elements of a list.
+    parts
+        The columns it is read from.
+    elements
+        Whether the identifiers are the elements of a list.
+    """
+
+    name: str
+    parts: tuple[str, ...]
+    elements: bool
+    column: Column
+
+    @classmethod
+    def of(cls, name: str, column: Column) -> Reference:
+        """Take a column's name apart."""
+        composite = re.fullmatch(r"\[(.+)\]", name)
+        parts = tuple(part.strip() for part in composite[1].split(",")) if composite else (name.removesuffix("[]"),)
+        return cls(name=name, parts=parts, elements=name.endswith("[]"), column=column)
+
+    @property
+    def kind(self) -> str:
+        """Name of the kind."""
+        return self.column.kind
+
+    @property
+    def drops(self) -> bool:
+        """Whether a seal on it drops the row."""
+        return self.column.on_seal == "drop"
+
+    @property
+    def redaction(self) -> Redaction | None:
+        """What a seal on it changes in the row; the identifying column always goes with it. None if it drops."""
+        if self.drops:
+            return None
+        given = self.column.on_seal if isinstance(self.column.on_seal, Redaction) else Redaction()
+        if self.elements:
+            return given
+        own = tuple(part for part in self.parts if part not in given.set and part not in given.redact)
+        return Redaction(redact=(*given.redact, *own), set=given.set)
+
+
+class Feature(Strict):
+    """A feature table: one SQL query over clean sources, or a DVC stage whose inputs are clean."""
+
+    sql: str | None = None
+    columns: dict[str, str] = {}
+    stage: str | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Feature:
+        if (self.sql is None) == (self.stage is None):
+            raise ValueError("a feature has either `sql` with `columns`, or `stage`")
+        if self.sql is not None and not self.columns:
+            raise ValueError("declare the query's output: `columns: {name: type}`")
+        return self
+
+
+class Asked(Strict):
+    """The identifier that an output answers for; a barred one is answered like one that never existed."""
+
+    kind: str
+    on_seal: Literal["unknown"] = "unknown"
+
+
+class Named(Strict):
+    """An identifier that an output names. `on_touched` has no default: either answer costs something (design, §6)."""
+
+    kind: str
+    on_seal: Literal["drop"]
+    on_touched: Literal["keep_redacted", "drop"]
+
+
+class Output(Strict):
+    """A ranked list or table that leaves the model."""
+
+    asked_by: dict[str, Asked] = {}
+    columns: dict[str, Named] = Field(min_length=1)
+    keep: int | None = Field(default=None, ge=1)
+    rank: str = "rank"
+
+
+class Register(Strict):
+    """Which snapshot a run uses and how old the register may be."""
+
+    snapshot: str
+    warn_after: Span = timedelta(days=3)
+    error_after: Span = timedelta(days=7)
+
+
+class Gate(Strict):
+    """What the gate passes over, each with a reason that the verdict shows."""
+
+    ignore: dict[str, str] = {}
+
+
+class Policy(Strict):
+    """A whole ``sealing.yaml``.
+
+    Raises
+    ------
+    ConfigurationError
+        From `load`: an unknown key, a missing one, a value that cannot be meant; all together, with lines.
+    """
+
+    version: Literal[1]
+    extends: str | None = None
+    rules: str
+    purpose: Purpose
+    register_: Register = Field(alias="register")
+    publish: dict[str, Literal["token", "plain"]] = {}
+    sources: dict[str, Source] = Field(min_length=1)
+    features: dict[str, Feature] = {}
+    outputs: dict[str, Output] = {}
+    gate: Gate = Gate()
+    folder: Path = Field(default=Path(), exclude=True, repr=False)
+
+    @field_validator("sources", "features", "outputs")
+    @classmethod
+    def _names(cls, named: dict[str, Any]) -> dict[str, Any]:
+        for name in named:
+            if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+                raise ValueError("names use lower-case letters, digits and _")
+        return named
+
+    def resolve(self, path: str) -> Path:
+        """A path of the policy, relative to the policy's own folder."""
+        return self.folder / path
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over what the policy says."""
+        return hashlib.sha256(self.model_dump_json(by_alias=True).encode()).hexdigest()
+
+    @classmethod
+    def load(cls, path: Path) -> Policy:
+        """Read a policy and the one it extends."""
+        text = documents.read_text(path)
+        content = documents.parse_yaml(text, str(path))
+        if "folder" in content:
+            raise ConfigurationError(Fault("unknown key", "delete it", where=str(path), column="folder"))
+        if "extends" in content:
+            content = _merge(_base(str(content["extends"]), path), content)
+        policy: Policy = documents.as_model(cls, content, text=text, where=str(path))
+        policy = policy.model_copy(update={"folder": path.parent})
+        faults = Faults(_shape_faults(policy, str(path)))
+        faults.stop(ConfigurationError)
+        return policy
+
+    def against(self, kinds: Kinds) -> None:
+        """Check the policy against the kinds of a register.
+
+        Raises
+        ------
+        ConfigurationError
+            A kind that the snapshot does not know, ``any`` onto a shared kind, a text or token form a kind cannot have.
+        """
+        Faults(_kind_faults(self, kinds)).stop(ConfigurationError)
+
+    def form_of(self, kind: str) -> Literal["token", "plain"]:
+        """How a kind is published; tokens unless the policy says otherwise."""
+        return self.publish.get(kind, "token")
+
+
+def _base(pinned: str, path: Path) -> dict[str, Any]:
+    name, _, digest = pinned.partition("@sha256:")
+    base = path.parent / name
+    text = documents.read_text(base)
+    actual = hashlib.sha256(text.encode()).hexdigest()
+    if digest != actual:
+        remedy = f"read it, then write `extends: {name}@sha256:{actual}`"
+        raise ConfigurationError(Fault("is not the base that was pinned", remedy, where=str(path), column="extends"))
+    return documents.parse_yaml(text, str(base))
+
+
+def _merge(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in own.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _shape_faults(policy: Policy, where: str) -> list[Fault]:
+    """What is wrong with a policy whatever the kinds are."""
+    faults = Faults()
+    for name, source in policy.sources.items():
+        place = f"sources.{name}"
+        others = {ref.name: [o for o in source.references if o.drops and o.name != ref.name] for ref in source.references}
+        for ref in source.references:
+            column = f"{place}.columns.{ref.name}"
+            if "." in ref.name:
+                faults.say("nested columns are not read", "flatten it first", where=where, column=column)
+            if ref.elements != (ref.column.on_seal == "element") and not ref.drops:
+                say = "`element` goes with a list column" if not ref.elements else "a list loses its element or its row"
+                faults.say(say, "write `\"name[]\": {on_seal: element}`", where=where, column=column)
+            if ref.elements and ref.drops:
+                faults.say("a list loses its element", "write `on_seal: element`", where=where, column=column)
+            carriers = others[ref.name]
+            if ref.column.carries and not carriers:
+                faults.say("nothing in this source can carry a seal onto it",
+                           "declare the carrier's column with `on_seal: drop`", where=where, column=column)
+            if ref.column.carries == "all" and len(carriers) > 1:
+                faults.say("`carries: all` needs exactly one other column with `on_seal: drop`",
+                           f"it has {', '.join(o.name for o in carriers)}", where=where, column=column)
+        declared = {part for ref in source.references for part in ref.parts}
+        for other in [*source.text, *source.not_identifiers]:
+            if other in declared:
+                faults.say("is declared twice", "keep one declaration", where=where, column=f"{place}.{other}")
+    for name, output in policy.outputs.items():
+        for column in output.columns:
+            if column in output.asked_by:
+                faults.say("is both asked by and named", "keep one", where=where, column=f"outputs.{name}.{column}")
+    return faults
+
+
+def _kind_faults(policy: Policy, kinds: Kinds) -> list[Fault]:
+    faults = Faults()
+
+    def known(kind: str, column: str) -> bool:
+        if kind not in kinds:
+            faults.say("is no kind of this register", nearest(kind, list(kinds)), where="sealing.yaml", column=column)
+        return kind in kinds
+
+    for name in policy.publish:
+        known(name, f"publish.{name}")
+    for name, source in policy.sources.items():
+        for ref in source.references:
+            column = f"sources.{name}.columns.{ref.name}"
+            if not known(ref.kind, column):
+                continue
+            kind = kinds[ref.kind]
+            if ref.column.carries == "any" and kind.scope != "record":
+                faults.say(f"`any` onto the {kind.scope} kind {ref.kind} would bar other people's records",
+                           "write `carries: all`", where="sealing.yaml", column=column)
+            if len(kind.parts or "1") != len(ref.parts):
+                faults.say(f"{ref.kind} is read from {len(kind.parts or '1')} column(s)",
+                           f"write `\"[{', '.join(kind.parts or ('column',))}]\"`", where="sealing.yaml", column=column)
+            if kind.parts and policy.form_of(ref.kind) == "token":
+                faults.say("a composite identifier has no column to hold its token",
+                           f"write `publish: {{{ref.kind}: plain}}`", where="sealing.yaml", column=f"publish.{ref.kind}")
+        for column_name, text in source.text.items():
+            for mentioned in text.mentions:
+                place = f"sources.{name}.text.{column_name}"
+                if known(mentioned, place) and kinds[mentioned].parts:
+                    faults.say(f"{mentioned} has no pattern to be found by", where="sealing.yaml", column=place)
+    for name, output in policy.outputs.items():
+        for column_name, named in [*output.asked_by.items(), *output.columns.items()]:
+            known(named.kind, f"outputs.{name}.{column_name}")
+    return faults

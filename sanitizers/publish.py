@@ -1,0 +1,162 @@
+"""Publishing: stage, check, exchange. A reader sees the old version or the new one, whole, whatever happens.
+
+Everything that a run publishes stands in one folder that is exchanged with the one before by a single system call. A
+lock file keeps a second run out. The run's private files (spill included) lie in a folder of its own that only the
+owner can enter; what a killed run left behind is swept by the next.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sanitizers.errors import Fault, PublishFailure
+
+_EXCHANGE = 2
+_AT_FDCWD = -100 if sys.platform == "linux" else -2
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where a run may write before it publishes.
+
+    Parameters
+    ----------
+    new
+        Folder that becomes the published one.
+    scratch
+        Private folder for spill and intermediate files; gone when the run ends.
+    """
+
+    new: Path
+    scratch: Path
+
+
+@contextmanager
+def publishing(target: Path) -> Iterator[Stage]:
+    """Stage a folder; publish it if the block ends well, leave the old one untouched if not.
+
+    Parameters
+    ----------
+    target
+        Folder to publish. Its parent is made if needed.
+
+    Raises
+    ------
+    PublishFailure
+        Another run holds the lock, or the disk refuses (not writable, full). Nothing was published.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> target = Path(tempfile.mkdtemp()) / "clean"
+    >>> with publishing(target) as stage:
+    ...     _ = (stage.new / "a.txt").write_text("done")
+    >>> [path.name for path in target.iterdir()]
+    ['a.txt']
+    """
+    problem = None
+    private = target.parent / f".{target.name}.sealproof"
+    try:
+        private.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with _locked(private / "lock", target):
+            _recover(private, target)
+            stage = Stage(private / "new", private / "scratch")
+            stage.new.mkdir(mode=0o700)
+            stage.scratch.mkdir(mode=0o700)
+            try:
+                yield stage
+                _flush(stage.new)
+                _exchange(private, target)
+            finally:
+                _sweep(private)
+    except OSError as error:
+        problem = Fault(
+            f"cannot be written ({os.strerror(error.errno) if error.errno else type(error).__name__})",
+            "free space or name a writable folder with --out; the old version still stands",
+            where=str(target),
+        )
+    if problem:
+        raise PublishFailure(problem)
+
+
+@contextmanager
+def _locked(path: Path, target: Path) -> Iterator[None]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    busy = False
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            busy = True
+        if busy:
+            raise PublishFailure(Fault("another run is writing here", "wait until it has ended", where=str(target)))
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _recover(private: Path, target: Path) -> None:
+    """Complete or undo what a killed run left, then sweep its files.
+
+    Where two folders cannot be exchanged in one step, the old one is first moved to ``old``: if only that happened,
+    the old version is put back.
+    """
+    if (private / "old").exists() and not target.exists():
+        (private / "old").rename(target)
+    _sweep(private)
+
+
+def _sweep(private: Path) -> None:
+    for path in private.iterdir():
+        if path.name != "lock":
+            shutil.rmtree(path)
+
+
+def _flush(folder: Path) -> None:
+    """Bring the staged files to disk and give them the permissions of ordinary files."""
+    umask = os.umask(0o022)
+    os.umask(umask)
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _exchange(private: Path, target: Path) -> None:
+    new, old = private / "new", private / "old"
+    if not target.exists():
+        new.rename(target)
+    elif not _swap(new, target):
+        target.rename(old)
+        new.rename(target)
+    parent = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(parent)
+    finally:
+        os.close(parent)
+
+
+def _swap(one: Path, other: Path) -> bool:
+    """Exchange two paths in one step; False where the system or its file system cannot."""
+    library = ctypes.CDLL(None, use_errno=True)
+    rename = getattr(library, "renameat2" if sys.platform == "linux" else "renameatx_np", None)
+    if rename is None:
+        return False
+    if rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
+        return False
+    raise OSError(number, os.strerror(number))

@@ -1,0 +1,208 @@
+"""A snapshot: the barred tokens for one purpose, as of one date, closed over the links.
+
+Two files. ``NAME.snap`` holds what a strip depends on: its bytes change only when the barred set does. ``NAME.snap.json``
+beside it holds the dates and the counts, which change every day.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import pyarrow as pa
+
+from sanitizers.errors import Fault, KeyFailure, RegisterFailure
+from sanitizers.identifiers import Key, Kinds, sentinel_tokens
+from sanitizers.register.links import BARRED_SCHEMA
+
+FORMAT = 1
+_SCHEMA = pa.schema([("hi", pa.uint64()), ("lo", pa.uint64()), ("via", pa.uint16())])
+
+
+@dataclass(frozen=True, repr=False)
+class Barred:
+    """Barred tokens of one kind, sorted; `via` tells by which link each came in (0: itself sealed)."""
+
+    hi: np.ndarray
+    lo: np.ndarray
+    via: np.ndarray
+
+    def __repr__(self) -> str:
+        return f"Barred(n={len(self.hi)})"
+
+
+@dataclass(frozen=True, repr=False)
+class Snapshot:
+    """The barred set and what it was made from. Shows no token, and is not picklable."""
+
+    purpose: str
+    kinds: Kinds
+    key_fingerprint: str
+    digest: str
+    via: tuple[str, ...]
+    barred: Mapping[str, Barred]
+    as_of: dt.date
+    known_at: dt.date
+    last_delivery: dt.date
+    historical: bool = False
+    not_barred: Mapping[str, int] = field(default_factory=dict)
+    basis: str = ""
+    rules: str = ""
+
+    def __repr__(self) -> str:
+        return f"Snapshot(n={self.size})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a snapshot is not pickled")
+
+    @property
+    def size(self) -> int:
+        """How many identifiers are barred, sentinels not counted."""
+        return sum(len(tokens.hi) for tokens in self.barred.values()) - len(self.barred)
+
+    def check_key(self, key: Key) -> None:
+        """Raise KeyFailure unless `key` is the one this snapshot was made with."""
+        if key.fingerprint != self.key_fingerprint:
+            fault = f"the key ({key.fingerprint}) is not the one the snapshot was made with ({self.key_fingerprint})"
+            raise KeyFailure(Fault(fault, "name the register's own key with --key-file"))
+
+    def age(self, today: dt.date) -> dt.timedelta:
+        """Time since the register last received a delivery."""
+        return max(today - self.last_delivery, dt.timedelta(0))
+
+    def check_fresh(self, error_after: dt.timedelta) -> None:
+        """Raise RegisterFailure if the register has received nothing for longer than `error_after`.
+
+        Measured at the date that the snapshot answers for: the clock is an input.
+        """
+        if self.age(self.as_of) > error_after:
+            days = self.age(self.as_of).days
+            fault = Fault(
+                f"the register has received nothing for {days} days, {error_after.days} are allowed",
+                "take in the latest feed with `sealproof register add` (a delivery without new events is fine)",
+            )
+            raise RegisterFailure(fault)
+
+    def table(self) -> pa.Table:
+        """The barred set as rows ``kind, hi, lo, via``; sentinels included."""
+        names = np.array(self.via, dtype=object)
+        pieces = [
+            pa.table(
+                {
+                    "kind": pa.array([kind] * len(tokens.hi), pa.string()),
+                    "hi": np.asarray(tokens.hi),
+                    "lo": np.asarray(tokens.lo),
+                    "via": pa.array(names[tokens.via], pa.string()),
+                },
+                schema=BARRED_SCHEMA,
+            )
+            for kind, tokens in self.barred.items()
+        ]
+        return pa.concat_tables(pieces) if pieces else BARRED_SCHEMA.empty_table()
+
+
+def write(path: Path, *, purpose: str, kinds: Kinds, key: Key, barred: pa.Table, dated: dict[str, Any]) -> str:
+    """Write the two files of a snapshot.
+
+    Parameters
+    ----------
+    barred
+        The closed barred set, rows of `BARRED_SCHEMA`, without sentinels.
+    dated
+        What changes with the day: see `Snapshot`.
+
+    Returns
+    -------
+    str
+        SHA-256 of the ``.snap`` file.
+    """
+    via = ["", *sorted({name for name in barred["via"].unique().to_pylist() if name})]
+    header = {
+        "format": FORMAT,
+        "purpose": purpose,
+        "kinds": kinds.plain,
+        "kinds_digest": kinds.digest,
+        "key_fingerprint": key.fingerprint,
+        "via": via,
+    }
+    sink = pa.BufferOutputStream()
+    schema = _SCHEMA.with_metadata({"sealproof": json.dumps(header, sort_keys=True)})
+    with pa.ipc.new_file(sink, schema) as writer:
+        for name in sorted(kinds):
+            writer.write_batch(_batch(name, kinds, key, barred, via))
+    content = sink.getvalue().to_pybytes()
+    digest = hashlib.sha256(content).hexdigest()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _replace(path, content)
+    _replace(_dated(path), json.dumps({"format": FORMAT, "digest": digest, **dated}, indent=1, sort_keys=True).encode())
+    return digest
+
+
+def _batch(name: str, kinds: Kinds, key: Key, barred: pa.Table, via: list[str]) -> pa.RecordBatch:
+    own = barred.filter(pa.compute.equal(barred["kind"], name))
+    guard = sentinel_tokens(name, kinds[name], key)
+    hi = np.concatenate([own["hi"].to_numpy(), guard.hi])
+    lo = np.concatenate([own["lo"].to_numpy(), guard.lo])
+    number = {text: place for place, text in enumerate(via)}
+    by = np.array([number[text] for text in own["via"].to_pylist()] + [0], np.uint16)
+    order = np.lexsort((lo, hi))
+    return pa.record_batch([pa.array(hi[order]), pa.array(lo[order]), pa.array(by[order])], schema=_SCHEMA)
+
+
+def _dated(path: Path) -> Path:
+    return path.with_name(path.name + ".json")
+
+
+def _replace(path: Path, content: bytes) -> None:
+    staged = path.with_name(f".{path.name}.new")
+    staged.write_bytes(content)
+    staged.replace(path)
+
+
+def load(path: Path) -> Snapshot:
+    """Read a snapshot, memory-mapped.
+
+    Raises
+    ------
+    RegisterFailure
+        Not there, not a snapshot of this format, or its two files do not belong together.
+    """
+    try:
+        dated = json.loads(_dated(path).read_text(encoding="utf-8"))
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        reader = pa.ipc.open_file(pa.memory_map(str(path)))
+        header = json.loads((reader.schema.metadata or {})[b"sealproof"])
+        fault = None
+        if header["format"] != FORMAT or dated["digest"] != digest:
+            fault = "its two files do not belong together, or are of another format"
+    except (OSError, ValueError, KeyError, pa.ArrowException):
+        fault = "is not a snapshot, or its .json is not beside it"
+    if fault:
+        raise RegisterFailure(Fault(fault, "make one with `sealproof register snapshot`", where=str(path)))
+    kinds = Kinds.parse(json.dumps(header["kinds"]))
+    if kinds.digest != header["kinds_digest"]:
+        remedy = "use the release that wrote it, or make a new snapshot"
+        raise RegisterFailure(Fault("was made with another canonical form", remedy, where=str(path)))
+    names = sorted(kinds)
+    barred = {name: Barred(*(column.to_numpy() for column in reader.get_batch(i).columns)) for i, name in enumerate(names)}
+    return Snapshot(
+        purpose=header["purpose"],
+        kinds=kinds,
+        key_fingerprint=header["key_fingerprint"],
+        digest=digest,
+        via=tuple(header["via"]),
+        barred=barred,
+        as_of=dt.date.fromisoformat(dated["as_of"]),
+        known_at=dt.date.fromisoformat(dated["known_at"]),
+        last_delivery=dt.date.fromisoformat(dated["last_delivery"]),
+        historical=dated["historical"],
+        not_barred=dated["not_barred"],
+        basis=dated["basis"],
+        rules=dated["rules"],
+    )

@@ -1,0 +1,1 @@
+"""Strip: raw sources + policy + snapshot → clean sources + receipt + roster."""

@@ -1,0 +1,152 @@
+"""Files: find what a seal reaches, forget it, check, publish."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet
+
+from sanitizers import digest, publish
+from sanitizers.engine.contract import ROW, Engine
+from sanitizers.engine.duckdb import DuckDB
+from sanitizers.engine.forms import RawFile
+from sanitizers.errors import EngineFailure, Fault, PublishFailure, RegisterFailure
+from sanitizers.identifiers import Key
+from sanitizers.policy import Policy
+from sanitizers.register.snapshot import Snapshot
+from sanitizers.strip.plan import part_of, plan
+from sanitizers.strip.receipt import RECEIPT, ROSTER, Receipt, SourceCounts, count, write_roster
+from sanitizers.trace import Reach, Reached, raw_files, trace
+
+Progress = Callable[[str, int, int], None]
+
+
+def strip_files(
+    policy: Policy,
+    *,
+    snapshot: Snapshot,
+    key: Key,
+    out: Path,
+    links: pa.Table | None = None,
+    progress: Progress = lambda _step, _done, _of: None,
+) -> Receipt:
+    """Strip the raw sources of a policy into one folder, published whole or not at all.
+
+    Parameters
+    ----------
+    out
+        Folder of the clean sources, with ``receipt.json`` and ``roster.arrow``. Files keep the names that they have
+        below the raw sources' common folder, their form, columns and row order.
+    links
+        Links that the register remembers.
+    progress
+        Called with a step's name, how many of its files are done, and how many there are.
+
+    Returns
+    -------
+    Receipt
+        With exact counts: the keeper's. The published one withholds small counts.
+
+    Raises
+    ------
+    SealproofError
+        Nothing was published; what stood in `out` before still stands.
+    """
+    check_usable(policy, snapshot)
+    files = raw_files(policy)
+    _apart(out, files)
+    with publish.publishing(out) as stage, DuckDB(stage.scratch) as engine:
+        before = {file.path: file.path.stat() for own in files.values() for file in own}
+        progress("find", 0, len(before))
+        reach = trace(engine, policy, files, snapshot=snapshot, key=key, links=links)
+        progress("find", len(before), len(before))
+        _forget(engine, policy, reach, snapshot, stage.new, progress)
+        _unchanged({path: (stat.st_size, stat.st_mtime_ns) for path, stat in before.items()})
+        write_roster(engine, reach.sources, stage.new / ROSTER)
+        counts = {name: count(engine, reached) for name, reached in reach.sources.items()}
+        receipt = make_receipt(policy, snapshot, counts, digest.of_folder(stage.new))
+        (stage.new / RECEIPT).write_text(receipt.public().to_json(), encoding="utf-8")
+    return receipt
+
+
+def make_receipt(policy: Policy, snapshot: Snapshot, counts: dict[str, SourceCounts], files: dict[str, str]) -> Receipt:
+    """The receipt of one strip."""
+    return Receipt(
+        policy=policy.digest,
+        purpose=policy.purpose,
+        rules=snapshot.rules,
+        basis=snapshot.basis,
+        snapshot=snapshot.digest,
+        key_fingerprint=snapshot.key_fingerprint,
+        kinds=snapshot.kinds.digest,
+        sources=counts,
+        files=files,
+    )
+
+
+def check_usable(policy: Policy, snapshot: Snapshot) -> None:
+    """Raise RegisterFailure unless the snapshot may publish under this policy: its purpose, the latest, fresh."""
+    if snapshot.purpose != policy.purpose:
+        fault = f"the snapshot is for {snapshot.purpose}, the policy for {policy.purpose}"
+        raise RegisterFailure(Fault(fault, "make a snapshot for the policy's purpose"))
+    if snapshot.historical:
+        remedy = "make one without --known-at"
+        raise RegisterFailure(Fault("the snapshot is not the latest: only the latest may publish", remedy))
+    snapshot.check_fresh(policy.register_.error_after)
+
+
+def _apart(out: Path, files: dict[str, tuple[RawFile, ...]]) -> None:
+    for own in files.values():
+        for file in own:
+            if file.path.absolute().is_relative_to(out.absolute()):
+                raise PublishFailure(Fault("holds raw files", "name another folder with --out", where=str(out)))
+
+
+def _forget(
+    engine: Engine, policy: Policy, reach: Reach, snapshot: Snapshot, new: Path, progress: Progress
+) -> None:
+    total = sum(len(reached.read.parts) for reached in reach.sources.values())
+    done = 0
+    for reached in reach.sources.values():
+        prepared = plan(engine, reached, policy, snapshot.kinds)
+        start = reached.read.tally.start
+        gone = _gone_per_part(engine, reached)
+        for number, part in enumerate(reached.read.parts):
+            assert isinstance(part, RawFile)  # noqa: S101 - files only here
+            rows = part_of(engine, prepared, part, start=start[number], stop=start[number + 1])
+            path = new / part.name
+            engine.write(rows.drop(ROW), path, form=part.form, reading=part.reading)
+            expected = start[number + 1] - start[number] - gone[number]
+            _check(path, part, expected)
+            done += 1
+            progress("forget", done, total)
+
+
+def _gone_per_part(engine: Engine, reached: Reached) -> list[int]:
+    rows = engine.fetch(reached.dropped)["row"]
+    start = reached.read.tally.start
+    return [
+        pa.compute.sum(pa.compute.and_(pa.compute.greater_equal(rows, low), pa.compute.less(rows, high))).as_py() or 0
+        for low, high in zip(start, start[1:], strict=False)
+    ]
+
+
+def _check(path: Path, part: RawFile, expected: int) -> None:
+    """Read back: the file must hold the columns it had and the rows that stay."""
+    clean = RawFile(path, part.name, part.reading)
+    if part.form == "parquet":
+        kept = pa.parquet.read_metadata(path).num_rows
+    else:
+        kept = sum(batch.num_rows for batch in clean.batches(clean.schema.names[:1]))
+    if kept != expected or clean.schema.names != part.schema.names:
+        raise EngineFailure(Fault("what was written is not what should stay; nothing was published", where=part.name))
+
+
+def _unchanged(before: dict[Path, tuple[int, int]]) -> None:
+    for path, seen in before.items():
+        now = path.stat()
+        if (now.st_size, now.st_mtime_ns) != seen:
+            remedy = "strip again when nobody writes to it"
+            raise PublishFailure(Fault("changed while it was being stripped; nothing was published", remedy, where=str(path)))

@@ -1,0 +1,240 @@
+"""The receipt and the roster of one strip: what went and what stayed, never who.
+
+A receipt holds counts and the SHA-256 of every published file. Counts from one to four are not told; the keeper's copy
+has them.
+
+A roster holds, per kind, the sorted 64-bit prefixes of the tokens that stayed, with their file. It is compared with a
+snapshot without any key.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import pyarrow as pa
+
+from sanitizers.engine.contract import SENTINEL_ROW, Engine
+from sanitizers.errors import Fault, SourceFailure
+from sanitizers.register.snapshot import Snapshot
+from sanitizers.trace import Reached
+
+FORMAT = 1
+SMALL = 5
+HIDDEN = f"under {SMALL}"
+RECEIPT, ROSTER = "receipt.json", "roster.arrow"
+Count = int | str
+
+
+@dataclass(frozen=True)
+class SourceCounts:
+    """What happened to one source.
+
+    Parameters
+    ----------
+    rows_in, rows_kept, rows_dropped
+        Rows; in = kept + dropped.
+    columns
+        Per identifier column: its kind, what a seal does, rows hit, and how many of these came in by which link.
+    texts
+        Per text column: texts with a barred mention.
+    missing
+        Per identifier column: cells that hold no reference.
+    malformed
+        Rows dropped because an identifier does not fit its kind (only with `malformed: drop`).
+    """
+
+    rows_in: Count
+    rows_kept: Count
+    rows_dropped: Count
+    columns: dict[str, dict[str, Any]]
+    texts: dict[str, Count]
+    missing: dict[str, Count]
+    malformed: Count = 0
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What one strip did. Says who did what to which files, and no identity."""
+
+    policy: str
+    purpose: str
+    rules: str
+    basis: str
+    snapshot: str
+    key_fingerprint: str
+    kinds: str
+    sources: dict[str, SourceCounts]
+    files: dict[str, str] = field(default_factory=dict)
+    format: int = FORMAT
+
+    def public(self) -> Receipt:
+        """The receipt with counts from one to four withheld, and what would give them away."""
+        return replace(self, sources={name: _public(counts) for name, counts in self.sources.items()})
+
+    def to_json(self) -> str:
+        """JSON, sorted and indented: equal receipts give equal bytes."""
+        return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
+
+    @classmethod
+    def read(cls, path: Path) -> Receipt:
+        """Read a receipt.
+
+        Raises
+        ------
+        SourceFailure
+            Not there, or not a receipt of this format.
+        """
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if content["format"] == FORMAT:
+                content["sources"] = {name: SourceCounts(**counts) for name, counts in content["sources"].items()}
+                return cls(**content)
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        raise SourceFailure(Fault("is not a receipt of this release", "run `sealproof strip` again", where=str(path)))
+
+
+def _small(count: Count) -> Count:
+    return HIDDEN if isinstance(count, int) and 0 < count < SMALL else count
+
+
+def _public(counts: SourceCounts) -> SourceCounts:
+    hidden = _small(counts.rows_dropped) == HIDDEN
+    columns = {
+        name: {**told, "rows": _small(told["rows"]), "by_link": {via: _small(n) for via, n in told["by_link"].items()}}
+        for name, told in counts.columns.items()
+    }
+    return replace(
+        counts,
+        rows_in=HIDDEN if hidden else counts.rows_in,
+        rows_dropped=_small(counts.rows_dropped),
+        columns=columns,
+        texts={name: _small(count) for name, count in counts.texts.items()},
+        malformed=_small(counts.malformed),
+    )
+
+
+def count(engine: Engine, reached: Reached) -> SourceCounts:
+    """Count what a strip does to one source."""
+    read = reached.read
+    references = read.source.references
+    hits = reached.hits.select("ref", "row", "via").distinct()
+    table = engine.fetch(hits.group_by(["ref", "via"]).agg(rows=hits.row.nunique())).to_pylist()
+    total = engine.fetch(hits.group_by("ref").agg(rows=hits.row.nunique())).to_pylist()
+    rows = {row["ref"]: row["rows"] for row in total}
+    columns = {
+        ref.name: {
+            "kind": ref.kind,
+            "on_seal": ref.column.on_seal if isinstance(ref.column.on_seal, str) else "redact",
+            "rows": rows.get(number, 0),
+            "by_link": {row["via"]: row["rows"] for row in sorted(table, key=lambda row: row["via"]) if row["ref"] == number and row["via"]},
+        }
+        for number, ref in enumerate(references)
+    }
+    texts = dict.fromkeys(read.source.text, 0)
+    if reached.mentioned is not None:
+        own = reached.mentioned.group_by("ref").agg(rows=reached.mentioned.row.nunique())
+        for row in engine.fetch(own).to_pylist():
+            texts[list(texts)[row["ref"]]] = row["rows"]
+    dropped = engine.fetch(reached.dropped.count().as_table()).column(0)[0].as_py()
+    return SourceCounts(
+        rows_in=read.tally.rows,
+        rows_kept=read.tally.rows - dropped,
+        rows_dropped=dropped,
+        columns=columns,
+        texts=texts,
+        missing={ref.name: read.tally.missing.get(number, 0) for number, ref in enumerate(references)},
+        malformed=sum(len(found) for _, _, found in read.tally.malformed),
+    )
+
+
+# -- roster -----------------------------------------------------------------------------------------------------------
+
+_ROSTER_SCHEMA = pa.schema([("prefix", pa.uint64()), ("file", pa.uint16())])
+
+
+@dataclass(frozen=True, repr=False)
+class Roster:
+    """Per kind, the prefixes of the tokens that stayed and the number of the file each stands in."""
+
+    files: tuple[str, ...]
+    kinds: Mapping[str, tuple[np.ndarray, np.ndarray]]
+
+    def __repr__(self) -> str:
+        return f"Roster(n={sum(len(prefix) for prefix, _ in self.kinds.values())})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a roster is not pickled")
+
+    @classmethod
+    def read(cls, path: Path) -> Roster:
+        """Open a roster, memory-mapped.
+
+        Raises
+        ------
+        SourceFailure
+            Not there, or not a roster.
+        """
+        try:
+            reader = pa.ipc.open_file(pa.memory_map(str(path)))
+            header = json.loads((reader.schema.metadata or {})[b"sealproof"])
+            kinds = {
+                kind: tuple(column.to_numpy() for column in reader.get_batch(place).columns)
+                for place, kind in enumerate(header["kinds"])
+            }
+            return cls(tuple(header["files"]), kinds)  # type: ignore[arg-type]
+        except (OSError, ValueError, KeyError, pa.ArrowException):
+            pass
+        raise SourceFailure(Fault("is not a roster", "run `sealproof strip` again", where=str(path)))
+
+    def barred_by(self, snapshot: Snapshot) -> dict[str, dict[str, int]]:
+        """How many barred prefixes stand in which file, per kind; empty when nothing barred is left."""
+        found: dict[str, dict[str, int]] = {}
+        for kind, (prefix, file) in self.kinds.items():
+            if kind not in snapshot.barred:
+                continue
+            hits = file[np.isin(prefix, snapshot.barred[kind].hi, kind="sort")]
+            if len(hits):
+                numbers, counts = np.unique(hits, return_counts=True)
+                found[kind] = {self.files[n]: int(c) for n, c in zip(numbers, counts, strict=True)}
+        return found
+
+
+def write_roster(engine: Engine, sources: Mapping[str, Reached], path: Path) -> None:
+    """Write the roster of everything that stays."""
+    files = [part.name for reached in sources.values() for part in reached.read.parts]
+    kinds = sorted({ref.kind for reached in sources.values() for ref in reached.read.source.references})
+    header = {"format": FORMAT, "files": files, "kinds": kinds}
+    schema = _ROSTER_SCHEMA.with_metadata({"sealproof": json.dumps(header, sort_keys=True)})
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+        for kind in kinds:
+            writer.write_batch(_stayed(engine, sources, kind))
+
+
+def _stayed(engine: Engine, sources: Mapping[str, Reached], kind: str) -> pa.RecordBatch:
+    prefixes, numbers, first = [np.empty(0, np.uint64)], [np.empty(0, np.uint16)], 0
+    for reached in sources.values():
+        read = reached.read
+        own = [number for number, ref in enumerate(read.source.references) if ref.kind == kind]
+        if own:
+            tokens = read.tokens.filter(read.tokens.ref.isin(own), read.tokens.row != SENTINEL_ROW)
+            staying = tokens.anti_join(reached.dropped, "row").anti_join(reached.hits, ["ref", "row", "pos"])
+            found = engine.fetch(staying.select("hi", "row"))
+            prefixes.append(found["hi"].to_numpy())
+            file = np.searchsorted(np.array(read.tally.start[1:]), found["row"].to_numpy(), side="right") + first
+            numbers.append(file.astype(np.uint16))
+        first += len(read.parts)
+    prefix, file = np.concatenate(prefixes), np.concatenate(numbers)
+    order = np.argsort(prefix, kind="stable") if len(np.unique(file)) <= 1 else np.lexsort((file, prefix))
+    prefix, file = prefix[order], file[order]
+    fresh = np.ones(len(prefix), bool)
+    fresh[1:] = (prefix[1:] != prefix[:-1]) | (file[1:] != file[:-1])
+    return pa.record_batch([pa.array(prefix[fresh]), pa.array(file[fresh])], schema=_ROSTER_SCHEMA)
+
+
+__all__ = ["RECEIPT", "ROSTER", "Receipt", "Roster", "SourceCounts", "count", "write_roster"]

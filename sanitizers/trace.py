@@ -1,0 +1,302 @@
+"""Trace: policy + snapshot + sources → reach, which is what a seal affects.
+
+Every identifier cell becomes a token once; links between identifiers are followed to a fixpoint; what remains are plain
+joins. Nothing here knows a number from an identifier, or a file from a frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pyarrow as pa
+
+from sanitizers.documents import nearest
+from sanitizers.engine.contract import SENTINEL_ROW, Engine, Lookup, Part, Tally, malformed_faults
+from sanitizers.engine.forms import RawFile, files_of, fixed_folder, survives
+from sanitizers.errors import ConfigurationError, Fault, Faults, RegisterFailure, SourceFailure, gathered
+from sanitizers.identifiers import Key, Kinds
+from sanitizers.policy import Policy, Reference, Source
+from sanitizers.register.links import LINK_SCHEMA, closure
+from sanitizers.register.snapshot import Snapshot
+
+Parts = Mapping[str, Sequence[Part]]
+
+
+@dataclass(frozen=True, repr=False)
+class Read:
+    """One source, its identifiers read.
+
+    Parameters
+    ----------
+    tokens
+        Held: ``ref, row, pos, hi, lo``.
+    """
+
+    name: str
+    source: Source
+    parts: Sequence[Part]
+    tally: Tally
+    tokens: ir.Table
+
+    def __repr__(self) -> str:
+        return f"Read({self.name}, rows={self.tally.rows})"
+
+
+@dataclass(frozen=True, repr=False)
+class Reached:
+    """What a seal reaches in one source.
+
+    Parameters
+    ----------
+    read
+        The source.
+    hits
+        Held: ``ref, row, pos, via`` of every barred identifier; sentinels taken out.
+    dropped
+        Held: ``row`` of the rows that go, each once.
+    mentioned
+        Held: ``ref, row, written, via`` of every barred mention in a text of a row that stays.
+    """
+
+    read: Read
+    hits: ir.Table
+    dropped: ir.Table
+    mentioned: ir.Table | None
+
+    def __repr__(self) -> str:
+        return f"Reached({self.read.name})"
+
+    @property
+    def drops(self) -> list[int]:
+        """Numbers of the references whose seal drops the row."""
+        return [number for number, ref in enumerate(self.read.source.references) if ref.drops]
+
+
+@dataclass(frozen=True, repr=False)
+class Reach:
+    """What a seal affects through the policy: barred records, that go, and touched ones, that stay without some cells.
+
+    Parameters
+    ----------
+    sources
+        By name.
+    barred
+        Held: ``kind, hi, lo, via``, closed over links.
+    links
+        Rows of `LINK_SCHEMA` that this run has seen.
+    """
+
+    sources: Mapping[str, Reached]
+    barred: ir.Table
+    links: pa.Table
+
+    def __repr__(self) -> str:
+        return f"Reach({', '.join(self.sources)})"
+
+
+def raw_files(policy: Policy) -> dict[str, tuple[RawFile, ...]]:
+    """The raw files of each source, named relative to the sources' common folder.
+
+    Raises
+    ------
+    SourceFailure
+        A source without files, or a file of an unknown form; all together.
+    """
+    folders = [fixed_folder(str(policy.resolve(source.path))) for source in policy.sources.values()]
+    root = _common(folders)
+    faults = Faults()
+    found = {}
+    for name, source in policy.sources.items():
+        with gathered(faults):
+            found[name] = files_of(source.path, source.read, folder=policy.folder, root=root)
+    faults.stop(SourceFailure)
+    return found
+
+
+def _common(folders: Sequence[Path]) -> Path:
+    parts = [folder.parts for folder in folders]
+    shared = [names[0] for names in zip(*parts, strict=False) if len(set(names)) == 1]
+    return Path(*shared)
+
+
+def check_columns(policy: Policy, parts: Parts) -> None:
+    """Raise ConfigurationError for every column that the policy names and a source lacks, or whose type would change."""
+    faults = Faults()
+    for name, source in policy.sources.items():
+        given = parts[name]
+        with gathered(faults):
+            schema = given[0].schema
+            _column_faults(faults, name, source, schema)
+            for other in given[1:]:
+                if not other.schema.equals(schema):
+                    faults.say("has other columns than the first file of its source", "list it as a source of its own",
+                               where=f"{name}: {other.name}")
+    faults.stop(ConfigurationError)
+
+
+def _column_faults(faults: Faults, name: str, source: Source, schema: pa.Schema) -> None:
+    for ref in source.references:
+        redaction = ref.redaction
+        also = [*redaction.redact, *redaction.set] if redaction else []
+        for column in [*ref.parts, *also]:
+            _named(faults, column, schema, source, where=f"sources.{name}.columns.{ref.name}")
+        if ref.elements and ref.parts[0] in schema.names:
+            kind = schema.field(ref.parts[0]).type
+            if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
+                faults.say("is no list", "declare it without `[]`", where=f"sources.{name}.columns.{ref.name}")
+    for column in [*source.text, *source.not_identifiers]:
+        _named(faults, column, schema, source, where=f"sources.{name}")
+    for column in source.primary_key:
+        _named(faults, column, schema, source, where=f"sources.{name}.primary_key")
+    for field in schema:
+        if not survives(field.type):
+            faults.say(f"the engine would change a column of type {field.type}",
+                       "cast it where it is written, for instance to timestamp[us] or double", where=name, column=field.name)
+
+
+def _named(faults: Faults, column: str, schema: pa.Schema, source: Source, *, where: str) -> None:
+    if column in schema.names:
+        return
+    remedy = nearest(column, schema.names)
+    if len(schema.names) == 1 and any(mark in schema.names[0] for mark in ";\t|"):
+        mark = next(mark for mark in ";\t|" if mark in schema.names[0])
+        remedy = f"the header has one column; write `read: {{delimiter: {mark!r}}}`".replace("'\\t'", '"\\t"')
+    faults.say("no such column", remedy, where=where, column=column)
+
+
+def lookups(source: Source, kinds: Kinds) -> list[Lookup]:
+    """The identifier columns of a source as the engine looks them up."""
+    missing = frozenset(source.missing)
+    return [
+        Lookup(number, ref.name, ref.parts, ref.elements, ref.kind, kinds[ref.kind], missing)
+        for number, ref in enumerate(source.references)
+    ]
+
+
+def read(engine: Engine, policy: Policy, parts: Parts, kinds: Kinds, key: Key) -> dict[str, Read]:
+    """Read the identifier columns of every source.
+
+    Raises
+    ------
+    ConfigurationError
+        See `check_columns` and `Policy.against`.
+    SourceFailure
+        A file that cannot be read, or identifiers that do not fit their kind; all together.
+    """
+    policy.against(kinds)
+    check_columns(policy, parts)
+    faults = Faults()
+    found = {}
+    for name, source in policy.sources.items():
+        own = lookups(source, kinds)
+        tally = Tally()
+        with gathered(faults):
+            tokens = engine.tokens(parts[name], own, key, tally)
+            if source.malformed == "error":
+                faults.extend(malformed_faults(parts[name], own, tally, name))
+            found[name] = Read(name, source, parts[name], tally, tokens)
+    faults.stop(SourceFailure)
+    return found
+
+
+def links_of(engine: Engine, sources: Mapping[str, Read]) -> pa.Table:
+    """Every pair (carrier, carried) that the sources hold, rows of `LINK_SCHEMA`, each once."""
+    pairs = [LINK_SCHEMA.empty_table()]
+    for read_ in sources.values():
+        references = read_.source.references
+        for number, carried in enumerate(references):
+            for other, carrier in enumerate(references):
+                if carried.column.carries and carrier.drops and other != number:
+                    pairs.append(_pairs(engine, read_, (other, carrier), (number, carried)))
+    return pa.concat_tables(pairs)
+
+
+def _pairs(engine: Engine, read_: Read, carrier: tuple[int, Reference], carried: tuple[int, Reference]) -> pa.Table:
+    tokens = read_.tokens.filter(read_.tokens.row != SENTINEL_ROW)
+    left = tokens.filter(tokens.ref == carrier[0]).select("row", from_hi="hi", from_lo="lo")
+    right = tokens.filter(tokens.ref == carried[0]).select("row", "hi", "lo")
+    pairs = left.join(right, "row").mutate(
+        mode=ibis.literal(carried[1].column.carries),
+        via=ibis.literal(f"{read_.name}.{carried[1].name}"),
+        from_kind=ibis.literal(carrier[1].kind),
+        kind=ibis.literal(carried[1].kind),
+    )
+    return engine.fetch(pairs.select(*LINK_SCHEMA.names).distinct()).cast(LINK_SCHEMA)
+
+
+def trace(
+    engine: Engine, policy: Policy, parts: Parts, *, snapshot: Snapshot, key: Key, links: pa.Table | None = None
+) -> Reach:
+    """Find what the snapshot's seals reach.
+
+    Parameters
+    ----------
+    parts
+        The files or frames of each source.
+    links
+        Links remembered by the register; those of this run are added.
+
+    Raises
+    ------
+    KeyFailure, RegisterFailure
+        The snapshot was made with another key, or its sentinel is not found again.
+    ConfigurationError, SourceFailure
+        See `read`.
+    """
+    snapshot.check_key(key)
+    sources = read(engine, policy, parts, snapshot.kinds, key)
+    seen = links_of(engine, sources)
+    known = seen if links is None else pa.concat_tables([links, seen])
+    barred = closure(engine, engine.hold(snapshot.table()), engine.hold(known))
+    reached = {
+        name: _reached(engine, read_, barred, kinds=snapshot.kinds, key=key) for name, read_ in sources.items()
+    }
+    return Reach(reached, barred, seen)
+
+
+def _reached(engine: Engine, read_: Read, barred: ir.Table, *, kinds: Kinds, key: Key) -> Reached:
+    references = read_.source.references
+    own = [
+        read_.tokens.filter(read_.tokens.ref == number)
+        .join(barred.filter(barred.kind == ref.kind).drop("kind"), ["hi", "lo"])
+        .select("ref", "row", "pos", "via")
+        for number, ref in enumerate(references)
+    ]
+    found = engine.hold(own[0] if len(own) == 1 else ibis.union(*own))
+    _check_sentinels(engine, read_, found)
+    hits = found.filter(found.row != SENTINEL_ROW)
+    going = hits.filter(hits.ref.isin([number for number, ref in enumerate(references) if ref.drops]))
+    rows = going.select("row")
+    malformed = [rows_ for _, _, rows_ in read_.tally.malformed]
+    if malformed:
+        rows = rows.union(engine.hold(pa.table({"row": np.concatenate(malformed)})))
+    dropped = engine.hold(rows.distinct())
+    mentioned = _mentions(engine, read_, barred, dropped, kinds=kinds, key=key)
+    return Reached(read_, hits, dropped, mentioned)
+
+
+def _check_sentinels(engine: Engine, read_: Read, found: ir.Table) -> None:
+    """Every column of every part must have found the reserved identifier: it shows that the lookup works at all."""
+    guards = engine.fetch(found.filter(found.row == SENTINEL_ROW).select("ref", "pos").distinct()).num_rows
+    if guards != len(read_.source.references) * len(read_.parts):
+        remedy = "make a new snapshot from the register that this key belongs to"
+        raise RegisterFailure(Fault("the sentinel of a kind was not found again", remedy, where=read_.name))
+
+
+def _mentions(
+    engine: Engine, read_: Read, barred: ir.Table, dropped: ir.Table, *, kinds: Kinds, key: Key
+) -> ir.Table | None:
+    if not read_.source.text:
+        return None
+    texts = {
+        number: (column, {kind: kinds[kind] for kind in text.mentions})
+        for number, (column, text) in enumerate(read_.source.text.items())
+    }
+    found = engine.mentions(read_.parts, texts, key, Tally())
+    hits = found.join(barred, ["kind", "hi", "lo"]).select("ref", "row", "written", "via")
+    return engine.hold(hits.anti_join(dropped, "row").distinct())
