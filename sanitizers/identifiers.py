@@ -226,8 +226,9 @@ class Tokens:
 def as_text(column: pa.Array | pa.ChunkedArray, where: str = "") -> pl.Series:
     """Texts of a column's cells; null where there is none.
 
-    Numbers lose a fraction of zeros; a number that cannot be an identifier (negative, fractional, 2**53 or more as a
-    float) becomes a text that fits no kind. Dates read ``YYYY-MM-DD``.
+    Numbers lose a fraction of zeros; a number that cannot be an identifier (negative, fractional, a float so large that
+    its neighbours are rounded to it: from 2**53, single precision from 2**24) becomes a text that fits no kind. Dates
+    read ``YYYY-MM-DD``.
 
     Raises
     ------
@@ -246,7 +247,7 @@ def as_text(column: pa.Array | pa.ChunkedArray, where: str = "") -> pl.Series:
         or pa.types.is_large_string(kind)
         or pa.types.is_integer(kind)
         or pa.types.is_floating(kind)
-        or pa.types.is_decimal(kind)
+        or pa.types.is_decimal128(kind)
         or pa.types.is_date(kind)
         or pa.types.is_timestamp(kind)
     ):
@@ -257,7 +258,8 @@ def as_text(column: pa.Array | pa.ChunkedArray, where: str = "") -> pl.Series:
     frame = pl.DataFrame({"c": series})
     cell = pl.col("c")
     if series.dtype.is_float():
-        whole = cell.is_finite() & (cell >= 0) & (cell < _SAFE_INTEGER) & (cell == cell.floor())
+        exact = 2 ** {16: 11, 32: 24, 64: 53}[kind.bit_width]
+        whole = cell.is_finite() & (cell >= 0) & (cell < exact) & (cell == cell.floor())
         text = pl.when(cell.is_nan()).then(None).when(whole).then(cell.cast(pl.Int64, strict=False).cast(pl.String))
         return frame.select(text.otherwise(pl.when(cell.is_not_null()).then(pl.lit("?"))).alias("c"))["c"]
     if series.dtype.is_integer():
@@ -265,6 +267,8 @@ def as_text(column: pa.Array | pa.ChunkedArray, where: str = "") -> pl.Series:
     if series.dtype == pl.Datetime:
         text = cell.dt.to_string("%Y-%m-%dT%H:%M:%S%.f").str.replace(r"T00:00:00(\.0*)?$", "")
         return frame.select(text.alias("c"))["c"]
+    if series.dtype.is_decimal():
+        return frame.select(pl.when(cell < 0).then(pl.lit("?")).otherwise(cell.cast(pl.String)).alias("c"))["c"]
     return frame.select(cell.cast(pl.String).alias("c"))["c"]
 
 
@@ -275,10 +279,10 @@ def _loose_form(text: pl.Expr) -> pl.Expr:
     """NFKC, upper case, whole floats as integers, everything outside ``0-9A-Z`` removed; null where it cannot be."""
     folded = text.str.normalize("NFKC").str.to_uppercase()
     trimmed = folded.str.strip_chars()
-    decimal = trimmed.str.contains(r"^[0-9]+\.[0-9]*$")
+    decimal = trimmed.str.contains(r"^[+-]?[0-9]*\.[0-9]*$")
     integer = trimmed.str.extract(r"^([0-9]+)\.0*$", 1)
     safe = integer.cast(pl.UInt64, strict=False) < _SAFE_INTEGER
-    exponent = trimmed.str.contains(r"^[+-]?[0-9]+(\.[0-9]*)?E[0-9+-]*$") & trimmed.str.contains(r"[.]|E[+-]")
+    exponent = trimmed.str.contains(r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)E[0-9+-]*$") & trimmed.str.contains(r"[.]|E[+-]")
     squeezed = folded.str.replace_all(r"[^0-9A-Z]", "")
     return (
         pl.when(exponent)

@@ -211,13 +211,20 @@ def _tokens_of(batch: pa.RecordBatch, base: int, lookups: Sequence[Lookup], key:
         if lookup.elements:
             row, pos, columns = _exploded(columns[0], row)
         texts = [as_text(column, lookup.name) for column in columns]
-        cells = join_parts(texts) if lookup.kind.parts else texts[0]
+        cells = join_parts([_present(text, lookup.missing) for text in texts]) if lookup.kind.parts else texts[0]
         tokens = tokenise(cells, name=lookup.kind_name, kind=lookup.kind, key=key, missing=lookup.missing)
         place = np.zeros(len(tokens.row), np.int32) if pos is None else pos[tokens.row]
         found.batches.append(_token_batch(lookup.index, row[tokens.row], place, tokens))
         found.missing[lookup.index] = tokens.missing
         found.malformed.append((lookup.index, row[tokens.malformed]))
     return found
+
+
+def _present(texts: pl.Series, missing: frozenset[str]) -> pl.Series:
+    """Texts with null for what means "no reference"."""
+    cell = pl.col("c")
+    absent = cell.is_in(list(missing)) if missing else pl.lit(value=False)
+    return pl.DataFrame({"c": texts}).select(pl.when(~absent).then(cell).alias("c"))["c"]
 
 
 def _exploded(column: pa.Array, row: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[pa.Array]]:

@@ -74,6 +74,11 @@ class RawFile:
             except (pa.ArrowException, OSError) as error:
                 fault = self._parquet_fault(error)
             raise SourceFailure(fault)
+        return self.csv_schema
+
+    @property
+    def csv_schema(self) -> pa.Schema:
+        """The columns of a CSV file, whatever its ending."""
         names = self._header()
         if len(set(names)) < len(names):
             raise SourceFailure(Fault("has a column name twice", "rename one", where=str(self.path), line=1))
@@ -88,7 +93,7 @@ class RawFile:
             The file cannot be read to its end; for CSV with the line.
         """
         if self.form == "csv":
-            yield from self._csv_batches(columns)
+            yield from self.csv_batches(columns)
             return
         fault = None
         try:
@@ -116,14 +121,15 @@ class RawFile:
             fault = self._encoding_fault()
         raise SourceFailure(fault)
 
-    def _csv_batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    def csv_batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """The rows of a CSV file, whatever its ending."""
         ragged: list[pa.csv.InvalidRow] = []
 
         def refuse(row: pa.csv.InvalidRow) -> str:
             ragged.append(row)
             return "error"
 
-        schema = self.schema
+        schema = self.csv_schema
         problem = False
         try:
             reader = pa.csv.open_csv(

@@ -1,0 +1,353 @@
+"""The command: thin faces over library calls. Heavy libraries are imported where they are used.
+
+Machine output goes to stdout, talk and progress to stderr. Exit codes: 0 done or clean, 1 contaminated, 2 usage or
+configuration, 3 could not check, 4 nothing checked, 130 interrupted. Only 0 is a pass.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from sanitizers.errors import COULD_NOT_CHECK, INTERRUPTED, USAGE, ConfigurationError, Fault, SealproofError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sanitizers.gate import Verdict
+    from sanitizers.identifiers import Key
+
+FILE = click.Path(path_type=Path)
+
+policy_option = click.option("--policy", "policy_path", type=FILE, default=Path("sealing.yaml"), show_default=True,
+                             help="The policy.")  # fmt: skip
+key_option = click.option("--key-file", type=FILE, envvar="SEALPROOF_KEY_FILE", help="The register's key file "
+                          "(or SEALPROOF_KEY_FILE, or the key itself in SEALPROOF_KEY).")  # fmt: skip
+snapshot_option = click.option("--snapshot", "snapshot_path", type=FILE, help="Use this snapshot instead of the policy's.")
+kinds_option = click.option("--kinds", "kinds_path", type=FILE, required=True, help="The register's kinds.yaml.")
+rules_option = click.option("--rules", default="us-ny", show_default=True, help="A shipped rules file, or a path.")
+
+
+def _key(key_file: Path | None) -> Key:
+    import os
+
+    from sanitizers.errors import KeyFailure
+    from sanitizers.identifiers import Key
+
+    if key_file is not None:
+        return Key.load(key_file)
+    if "SEALPROOF_KEY" in os.environ:
+        return Key(os.environ["SEALPROOF_KEY"])
+    raise KeyFailure(Fault("no key was given", "name the key file with --key-file or in SEALPROOF_KEY_FILE"))
+
+
+def _day(_context: click.Context, _parameter: click.Parameter, value: str | None) -> dt.date | None:
+    if value is None:
+        return None
+    if value == "today":
+        return dt.date.today()  # noqa: DTZ011 - the register's days are local days
+    try:
+        return dt.date.fromisoformat(value)
+    except ValueError:
+        pass
+    raise click.BadParameter("a date as YYYY-MM-DD, or today")
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Progress bars on stderr, where somebody looks."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bars:
+        tasks: dict[str, Any] = {}
+
+        def tell(step: str, done: int, of: int) -> None:
+            if step not in tasks:
+                tasks[step] = bars.add_task(step, total=of)
+            bars.update(tasks[step], completed=done, total=of)
+
+        yield tell
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="sealproof")
+def cli() -> None:
+    """Keep sealed arrests out of data and models, and prove it."""
+
+
+# -- keeper -----------------------------------------------------------------------------------------------------------
+
+
+@cli.group()
+def register() -> None:
+    """Keep the register: keys, feeds, snapshots (the register keeper's commands)."""
+
+
+@register.command()
+@click.option("--key-file", type=FILE, required=True, help="File to write; must not exist.")
+def keygen(key_file: Path) -> None:
+    """Make a new key (mode 0600)."""
+    import os
+
+    from sanitizers.identifiers import Key
+
+    key = Key.generate()
+    problem = ""
+    try:
+        key_file.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as stream:
+            stream.write(key.reveal() + "\n")
+    except OSError as error:
+        problem = f"cannot be written ({error.strerror})"
+    if problem:
+        raise ConfigurationError(Fault(problem, "name a new file", where=str(key_file)))
+    click.echo(f"key {key.fingerprint} written", err=True)
+
+
+@register.command()
+@click.argument("folder", type=FILE)
+@kinds_option
+@rules_option
+@key_option
+@click.option("--feed", type=FILE, help="CSV or Parquet file of events.")
+@click.option("--query", type=FILE, help="SQL file that derives events from the --source tables.")
+@click.option("--source", "sources", multiple=True, metavar="NAME=PATH", help="A raw table that the query reads.")
+@click.option("--delivered-on", callback=_day, default="today", show_default=True, help="Day of the delivery.")
+def add(
+    folder: Path, kinds_path: Path, rules: str, key_file: Path | None, feed: Path | None, query: Path | None,
+    sources: tuple[str, ...], delivered_on: dt.date,
+) -> None:  # fmt: skip
+    """Take a delivery of events into the register FOLDER."""
+    from sanitizers.identifiers import Kinds
+    from sanitizers.register.feed import query_feed, read_feed
+    from sanitizers.register.history import Register
+    from sanitizers.register.rules import Rules
+
+    if (feed is None) == (query is None):
+        raise ConfigurationError(Fault("give either --feed or --query", "sealproof register add FOLDER --feed FILE …"))
+    key = _key(key_file)
+    kinds, statutes = Kinds.load(kinds_path), Rules.find(rules, Path())
+    tables = dict(_named(text) for text in sources)
+    events = read_feed(feed) if feed else query_feed(query or Path(), tables)
+    told = Register(folder, kinds=kinds, key=key).add(
+        events, rules=statutes, delivered_on=delivered_on, where=str(feed or query)
+    )
+    click.echo(f"{told.events} events, {told.new} new, {told.repeated} delivered before", err=True)
+
+
+def _named(text: str) -> tuple[str, Path]:
+    name, given, path = text.partition("=")
+    if not given:
+        raise ConfigurationError(Fault("is not NAME=PATH", "write --source charges=charges.csv", column="--source"))
+    return name, Path(path)
+
+
+@register.command()
+@click.argument("folder", type=FILE)
+@kinds_option
+@key_option
+@policy_option
+@click.option("--as-of", callback=_day, default="today", show_default=True, help="Seals in force on this day.")
+@click.option("--known-at", callback=_day, help="As known on this day (for looking back: cannot publish).")
+@click.option("--out", type=FILE, help="The .snap file [default: the policy's].")
+def snapshot(
+    folder: Path, kinds_path: Path, key_file: Path | None, policy_path: Path, as_of: dt.date, known_at: dt.date | None,
+    out: Path | None,
+) -> None:  # fmt: skip
+    """Write the snapshot of a day, closed over the links that the policy's raw sources hold."""
+    from sanitizers.chain import take_snapshot
+    from sanitizers.identifiers import Kinds
+    from sanitizers.policy import Policy
+
+    policy = Policy.load(policy_path)
+    told = take_snapshot(
+        folder, policy, kinds=Kinds.load(kinds_path), key=_key(key_file), as_of=as_of, known_at=known_at,
+        out=out or policy.resolve(policy.register_.snapshot),
+    )  # fmt: skip
+    click.echo(f"snapshot {told.digest[:12]}: {told.size} identifiers barred for {told.purpose}", err=True)
+
+
+# -- everyday ---------------------------------------------------------------------------------------------------------
+
+
+@cli.group("policy")
+def policy_group() -> None:
+    """Look at the policy before anything is written."""
+
+
+@policy_group.command()
+@policy_option
+@kinds_option
+def check(policy_path: Path, kinds_path: Path) -> None:
+    """Check the policy against kinds and raw sources."""
+    from sanitizers.features import check_features
+    from sanitizers.identifiers import Kinds
+    from sanitizers.policy import Policy
+    from sanitizers.trace import check_columns, raw_files
+
+    policy = Policy.load(policy_path)
+    policy.against(Kinds.load(kinds_path))
+    check_columns(policy, raw_files(policy))
+    check_features(policy)
+    click.echo("the policy fits its sources", err=True)
+
+
+@cli.command()
+@policy_option
+@key_option
+@snapshot_option
+@click.option("--register", "register_folder", type=FILE, help="The register, for the links that it remembers.")
+@click.option("--out", type=FILE, required=True, help="Folder of the clean sources.")
+@click.option("--keeper", type=FILE, help="Where the keeper's receipt (exact counts) goes.")
+def strip(
+    policy_path: Path, key_file: Path | None, snapshot_path: Path | None, register_folder: Path | None, out: Path,
+    keeper: Path | None,
+) -> None:  # fmt: skip
+    """Strip the raw sources into one folder of clean sources, receipt and roster."""
+    from sanitizers.chain import strip_with_links
+    from sanitizers.policy import Policy
+
+    policy = Policy.load(policy_path)
+    with _progress() as progress:
+        receipt = strip_with_links(
+            policy, snapshot=_snapshot_path(policy, snapshot_path), key=_key(key_file), register=register_folder,
+            out=out, keeper=keeper, progress=progress,
+        )  # fmt: skip
+    public = receipt.public()
+    for name, counts in public.sources.items():
+        click.echo(f"{name}: {counts.rows_kept} rows kept, {counts.rows_dropped} dropped", err=True)
+
+
+def _snapshot_path(policy: Any, given: Path | None) -> Path:
+    return given or policy.resolve(policy.register_.snapshot)  # type: ignore[no-any-return]
+
+
+@cli.command()
+@policy_option
+@click.option("--clean", type=FILE, required=True, help="Folder of the clean sources.")
+@click.option("--out", type=FILE, required=True, help="Folder of the feature tables.")
+def features(policy_path: Path, clean: Path, out: Path) -> None:
+    """Compute the policy's SQL features from clean sources only."""
+    from sanitizers.features import compute
+    from sanitizers.policy import Policy
+
+    made = compute(Policy.load(policy_path), clean=clean, out=out)
+    click.echo(f"{', '.join(made) or 'nothing'} computed", err=True)
+
+
+@cli.command()
+@click.argument("paths", type=FILE, nargs=-1, required=True)
+@policy_option
+@key_option
+@snapshot_option
+@click.option("--evidence", type=FILE, multiple=True, help="Further folder that holds receipts and chains.")
+@click.option("--format", "form", type=click.Choice(["text", "json", "sarif", "junit"]), default="text", show_default=True)
+@click.option("--verdict", "verdict_path", type=FILE, help="File to write the verdict to, as JSON.")
+@click.pass_context
+def gate(
+    context: click.Context, paths: tuple[Path, ...], policy_path: Path, key_file: Path | None, snapshot_path: Path | None,
+    evidence: tuple[Path, ...], form: str, verdict_path: Path | None,
+) -> None:  # fmt: skip
+    """Judge files and folders: exit 0 clean, 1 contaminated, 3 could not check, 4 nothing checked."""
+    from sanitizers.gate import judge
+    from sanitizers.policy import Policy
+    from sanitizers.register.snapshot import load
+
+    policy = Policy.load(policy_path)
+    with _progress() as progress:
+        verdict = judge(paths, policy=policy, snapshot=load(_snapshot_path(policy, snapshot_path)), key=_key(key_file),
+                        evidence=evidence, progress=progress)  # fmt: skip
+    if verdict_path is not None:
+        verdict_path.parent.mkdir(parents=True, exist_ok=True)
+        verdict_path.write_text(verdict.to_json(), encoding="utf-8")
+    _show(verdict, form)
+    context.exit(verdict.exit_code)
+
+
+def _show(verdict: Verdict, form: str) -> None:
+    from sanitizers.gate import to_junit, to_sarif
+
+    if form == "json":
+        click.echo(verdict.to_json(), nl=False)
+    elif form == "sarif":
+        click.echo(to_sarif(verdict))
+    elif form == "junit":
+        click.echo(to_junit(verdict))
+    else:
+        for target in verdict.targets:
+            found = "".join(f"\n    {f.column}: {f.count} barred {f.kind}" for f in target.findings)
+            reason = f" ({target.reason})" if target.reason else ""
+            click.echo(f"{target.verdict:15} {target.path}{reason}{found}")
+        for warning in verdict.warnings:
+            click.echo(f"warning: {warning}", err=True)
+        click.echo(f"{verdict.verdict}: {verdict.claim}" if verdict.claim else verdict.verdict)
+
+
+@cli.command("filter")
+@click.argument("given", type=FILE)
+@click.option("--output", "name", required=True, help="Name of the output in the policy.")
+@policy_option
+@key_option
+@snapshot_option
+@click.option("--touched", type=FILE, help="The keeper's list of touched records, for `on_touched: drop`.")
+@click.option("--out", type=FILE, required=True, help="File to write.")
+def filter_command(
+    given: Path, name: str, policy_path: Path, key_file: Path | None, snapshot_path: Path | None, touched: Path | None,
+    out: Path,
+) -> None:  # fmt: skip
+    """Filter a model output, so that nothing in it points back to a barred record."""
+    from sanitizers.chain import filter_named
+
+    counts = filter_named(given, name, policy_path=policy_path, snapshot=snapshot_path, key=_key(key_file),
+                          touched=touched, out=out)  # fmt: skip
+    click.echo(str(counts), err=True)
+
+
+@cli.command()
+@click.option("--title", default="sealproof report", show_default=True)
+@click.option("--receipt", type=FILE, required=True, help="receipt.json of the strip.")
+@click.option("--verdict", "verdict_path", type=FILE, required=True, help="The gate's verdict.")
+@click.option("--chain", type=FILE, multiple=True, help="A chain.json to show.")
+@policy_option
+@click.option("--out", type=FILE, required=True, help="HTML file to write.")
+def report(title: str, receipt: Path, verdict_path: Path, chain: tuple[Path, ...], policy_path: Path, out: Path) -> None:
+    """Write the report: one page that needs no network."""
+    from sanitizers.policy import Policy
+    from sanitizers.report import build_report
+
+    build_report(title=title, receipt=receipt, verdict=verdict_path, chain=chain, policy=Policy.load(policy_path), out=out)
+    click.echo(str(out), err=True)
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command and return its exit code; nothing that it meets exits 1 but a verdict."""
+    try:
+        code = cli.main(args=arguments, prog_name="sealproof", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        return USAGE
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
+    except SealproofError as error:
+        click.echo(f"sealproof: {error}", err=True)
+        return error.exit_code
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is no verdict; its text may quote the data
+        click.echo(f"sealproof: stopped by a fault of its own ({type(error).__name__}); nothing was published", err=True)
+        return COULD_NOT_CHECK
+    return code if isinstance(code, int) else 0
+
+
+def main() -> NoReturn:
+    """Entry point of the command."""
+    sys.exit(run())

@@ -1,0 +1,454 @@
+"""The gate: findings → verdict → exit code.
+
+A clean verdict needs a decision. A target is clean only if it is a source whose identifiers were compared, or its
+digest stands in a chain from a strip that the current snapshot confirms, or it was recomputed. Anything else was not
+checked, and what was not checked does not pass.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from sanitizers import digest
+from sanitizers.engine.contract import Lookup
+from sanitizers.engine.forms import Reading
+from sanitizers.errors import (
+    CLEAN,
+    CONTAMINATED,
+    COULD_NOT_CHECK,
+    NOTHING_CHECKED,
+    ConfigurationError,
+    Fault,
+    SealproofError,
+    SourceFailure,
+)
+from sanitizers.features import recompute
+from sanitizers.identifiers import Key
+from sanitizers.policy import Policy, Source
+from sanitizers.register.snapshot import Snapshot
+from sanitizers.scan import readers
+from sanitizers.scan.columns import Finding, Search
+from sanitizers.strip.receipt import HIDDEN, RECEIPT, ROSTER, SMALL, Receipt, Roster
+from sanitizers.trace import lookups, raw_files
+
+FORMAT = 1
+CHAIN = "chain.json"
+Judgement = Literal["clean", "contaminated", "ambiguous", "not checked", "ignored", "raw, not judged"]
+DecidedBy = Literal["identifiers compared", "chain", "recomputed", "nothing"]
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Target:
+    """One file and what was decided about it."""
+
+    path: str
+    sha256: str | None
+    verdict: Judgement
+    decided_by: DecidedBy
+    findings: tuple[Finding, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate found. The claim is about a purpose and rules; it is never "no sealed records"."""
+
+    verdict: Literal["clean", "contaminated", "could not check", "nothing checked"]
+    exit_code: int
+    claim: str
+    purpose: str
+    rules: str
+    basis: str
+    policy: str
+    snapshot: str
+    as_of: str
+    known_at: str
+    last_delivery: str
+    key_fingerprint: str
+    targets: tuple[Target, ...]
+    not_barred: Mapping[str, int | str]
+    warnings: tuple[str, ...] = ()
+    format: int = FORMAT
+
+    def to_json(self) -> str:
+        """JSON, sorted and indented."""
+        return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
+
+
+@dataclass(frozen=True)
+class _Strip:
+    """A strip whose receipt, files and roster the current snapshot confirms."""
+
+    folder: Path
+    receipt: Receipt
+    receipt_digest: str
+
+
+@dataclass
+class _Case:
+    """What a run of the gate knows."""
+
+    policy: Policy
+    snapshot: Snapshot
+    key: Key
+    strips: list[_Strip] = field(default_factory=list)
+    chains: list[dict[str, Any]] = field(default_factory=list)
+    trusted: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+def judge(
+    paths: Sequence[Path],
+    *,
+    policy: Policy,
+    snapshot: Snapshot,
+    key: Key,
+    evidence: Sequence[Path] = (),
+    progress: Progress = lambda _step, _done, _of: None,
+) -> Verdict:
+    """Judge files and folders.
+
+    Parameters
+    ----------
+    paths
+        Files, and folders that are walked. In a walk the policy's own raw sources are listed and not judged; named
+        outright they are judged.
+    evidence
+        Further folders in which receipts and chains are looked for; those of `paths` always are.
+
+    Raises
+    ------
+    SealproofError
+        The key, the snapshot or the policy cannot be used at all. What is wrong with one target is said in its verdict.
+    """
+    snapshot.check_key(key)
+    policy.against(snapshot.kinds)
+    if snapshot.purpose != policy.purpose:
+        fault = f"the snapshot is for {snapshot.purpose}, the policy for {policy.purpose}"
+        raise ConfigurationError(Fault(fault, "name the snapshot of the policy's purpose"))
+    snapshot.check_fresh(policy.register_.error_after)
+    case = _Case(policy, snapshot, key)
+    if snapshot.age(snapshot.as_of) > policy.register_.warn_after:
+        case.warnings.append(f"the register received nothing for {snapshot.age(snapshot.as_of).days} days")
+    _gather(case, [*paths, *evidence])
+    found = _targets(paths, policy)
+    targets = []
+    for number, (path, settled) in enumerate(found):
+        targets.append(settled or _judge_file(case, path))
+        progress("judge", number + 1, len(found))
+    return _verdict(case, targets)
+
+
+def _verdict(case: _Case, targets: Sequence[Target]) -> Verdict:
+    said = [target.verdict for target in targets]
+    if "contaminated" in said:
+        verdict, code = "contaminated", CONTAMINATED
+    elif "clean" not in said and "ambiguous" not in said:
+        verdict, code = "nothing checked", NOTHING_CHECKED
+    elif "ambiguous" in said or "not checked" in said:
+        verdict, code = "could not check", COULD_NOT_CHECK
+    else:
+        verdict, code = "clean", CLEAN
+    snapshot = case.snapshot
+    small = {name: HIDDEN if 0 < count < SMALL else count for name, count in snapshot.not_barred.items()}
+    return Verdict(
+        verdict=verdict,  # type: ignore[arg-type]
+        exit_code=code,
+        claim=f"holds nothing barred for purpose {case.policy.purpose} under rules {snapshot.rules}"
+        if code == CLEAN
+        else "",
+        purpose=case.policy.purpose,
+        rules=snapshot.rules,
+        basis=snapshot.basis,
+        policy=case.policy.digest,
+        snapshot=snapshot.digest,
+        as_of=snapshot.as_of.isoformat(),
+        known_at=snapshot.known_at.isoformat(),
+        last_delivery=snapshot.last_delivery.isoformat(),
+        key_fingerprint=snapshot.key_fingerprint,
+        targets=tuple(targets),
+        not_barred=small,
+        warnings=tuple(case.warnings),
+    )
+
+
+# -- which files ------------------------------------------------------------------------------------------------------
+
+
+def _targets(paths: Sequence[Path], policy: Policy) -> list[tuple[Path, Target | None]]:
+    raw = _raw_paths(policy)
+    found: dict[Path, Target | None] = {}
+    for path in paths:
+        if path.is_dir():
+            for file in sorted(entry for entry in path.rglob("*") if entry.is_file()):
+                if not any(part.startswith(".") for part in file.relative_to(path).parts):
+                    found.setdefault(file, _passed_over(file, policy, raw))
+        elif path.exists():
+            found[path] = _passed_over(path, policy, set())
+        else:
+            raise ConfigurationError(Fault("no such file or folder", "mend the path", where=str(path)))
+    return list(found.items())
+
+
+def _raw_paths(policy: Policy) -> set[Path]:
+    try:
+        return {file.path.resolve() for own in raw_files(policy).values() for file in own}
+    except SealproofError:
+        return set()
+
+
+def _passed_over(path: Path, policy: Policy, raw: set[Path]) -> Target | None:
+    if path.resolve() in raw:
+        return Target(str(path), None, "raw, not judged", "nothing", reason="a raw source of the policy; name it to judge it")
+    for pattern, reason in policy.gate.ignore.items():
+        if path.match(pattern) or fnmatch.fnmatch(str(path), pattern):
+            return Target(str(path), None, "ignored", "nothing", reason=reason)
+    if path.suffix in readers.POINTERS or _is_pointer(path):
+        return Target(str(path), None, "not checked", "nothing", reason="only a pointer is here; pull the data first")
+    return None
+
+
+def _is_pointer(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(40).startswith(b"version https://git-lfs")
+
+
+# -- receipts and chains ----------------------------------------------------------------------------------------------
+
+
+def _gather(case: _Case, paths: Iterable[Path]) -> None:
+    """Find receipts and chains, and keep the digests that they vouch for."""
+    folders = {path if path.is_dir() else path.parent for path in paths}
+    receipts = sorted({file.resolve() for folder in folders for file in folder.rglob(RECEIPT)})
+    for path in receipts:
+        _take_strip(case, path)
+    seen = sorted({file.resolve() for folder in folders for file in folder.rglob(f"*{CHAIN}")})
+    for path in seen:
+        try:
+            chain = json.loads(path.read_text(encoding="utf-8"))
+            if chain["format"] == FORMAT and isinstance(chain["inputs"], dict) and isinstance(chain["outputs"], dict):
+                case.chains.append(chain)
+        except (OSError, ValueError, KeyError, TypeError):
+            case.warnings.append(f"{path.name} in {path.parent.name} is not a chain")
+
+
+def _take_strip(case: _Case, path: Path) -> None:
+    folder = path.parent
+    try:
+        receipt = Receipt.read(path)
+        roster = Roster.read(folder / ROSTER)
+        actual = {name: digest.of_file(folder / name) for name in receipt.files}
+    except SealproofError as error:
+        case.warnings.append(f"the receipt in {folder.name} does not stand: {error.faults[0].problem}")
+        return
+    problem = ""
+    if actual != receipt.files:
+        problem = "a file is not the one it names"
+    elif receipt.policy != case.policy.digest:
+        problem = "it was made under another policy"
+    elif receipt.key_fingerprint != case.snapshot.key_fingerprint or receipt.kinds != case.snapshot.kinds.digest:
+        problem = "it was made with another key or other kinds"
+    elif roster.barred_by(case.snapshot):
+        problem = "what stayed has been sealed since"
+    elif receipt.snapshot != case.snapshot.digest:
+        case.warnings.append(f"the strip in {folder.name} was made from an earlier snapshot; its roster holds nothing barred")
+    if problem:
+        case.warnings.append(f"the receipt in {folder.name} does not stand: {problem}")
+        return
+    own = digest.of_file(path)
+    case.strips.append(_Strip(folder, receipt, own))
+    case.trusted.update({sha: f"receipt in {folder.name}" for sha in [own, *receipt.files.values()]})
+
+
+def _chained(case: _Case, sha: str, depth: int = 0) -> str | None:
+    """By which chain a digest goes back to a strip that stands; None if it does not."""
+    if sha in case.trusted:
+        return case.trusted[sha]
+    if depth > len(case.chains):
+        return None
+    for chain in case.chains:
+        if sha in chain["outputs"].values() and chain["inputs"]:
+            data = [given for name, given in chain["inputs"].items() if not _is_code(name)]
+            if data and all(_chained(case, given, depth + 1) for given in data):
+                case.trusted[sha] = f"made by {chain.get('made_by', '?')} from inputs that go back to a strip"
+                return case.trusted[sha]
+    return None
+
+
+def _is_code(name: str) -> bool:
+    return Path(name).suffix in (".sql", ".py") or name in ("code", "params")
+
+
+# -- one file ---------------------------------------------------------------------------------------------------------
+
+
+def _judge_file(case: _Case, path: Path) -> Target:
+    reason = ""
+    try:
+        return _decide(case, path)
+    except SealproofError as error:
+        reason = "; ".join(fault.problem for fault in error.faults)
+    return Target(str(path), None, "not checked", "nothing", reason=reason)
+
+
+def _decide(case: _Case, path: Path) -> Target:
+    sha = digest.of_file(path)
+    source = _source_of(case, path)
+    findings: tuple[Finding, ...] = ()
+    misfits: set[str] = set()
+    if readers.readable(path):
+        findings, misfits = _search(case, path, source)
+    certain = any(finding.certain for finding in findings)
+    target = Target(str(path), sha, "not checked", "nothing", findings)
+    if certain:
+        return replace(target, verdict="contaminated", decided_by="identifiers compared",
+                       reason="holds identifiers that are barred")
+    if findings:
+        return replace(target, verdict="ambiguous", decided_by="identifiers compared",
+                       reason="hits do not exceed what chance gives; declare the column as a kind or under not_identifiers")
+    if source is not None:
+        if misfits:
+            return replace(target, reason=f"cells do not fit their kind in {', '.join(sorted(misfits))}")
+        return replace(target, verdict="clean", decided_by="identifiers compared", reason=_chained(case, sha) or "")
+    recomputed = _recomputed(case, path)
+    if recomputed is not None:
+        return recomputed
+    chain = _chained(case, sha)
+    if chain:
+        return replace(target, verdict="clean", decided_by="chain", reason=chain)
+    if _is_evidence(path):
+        return replace(target, verdict="clean", decided_by="identifiers compared", reason="evidence, searched as text")
+    return replace(target, reason="no receipt or chain vouches for it; identifiers alone do not show what it was computed from")
+
+
+def _is_evidence(path: Path) -> bool:
+    return path.name == RECEIPT or path.name.endswith(CHAIN)
+
+
+def _source_of(case: _Case, path: Path) -> tuple[str, Source] | None:
+    """The source that a file is, raw or clean: by the files the policy names, or by having all of a source's columns."""
+    for name, source in case.policy.sources.items():
+        if path.suffix.lower() != Path(source.path).suffix.lower():
+            continue
+        if path.absolute().match(str(case.policy.resolve(source.path).absolute())):
+            return name, source
+    columns = _columns(path)
+    for name, source in case.policy.sources.items():
+        needed = {part for ref in source.references for part in ref.parts}
+        needed |= {*source.primary_key, *source.text, *source.not_identifiers}
+        same_form = path.suffix.lower() == Path(source.path).suffix.lower()
+        if same_form and needed <= columns(source.read) and path.name in _names(case, source):
+            return name, source
+    return None
+
+
+def _names(case: _Case, source: Source) -> set[str]:
+    """File names under which the files of a source are published."""
+    pattern = Path(source.path).name
+    return {Path(name).name for strip in case.strips for name in strip.receipt.files if fnmatch.fnmatch(Path(name).name, pattern)}
+
+
+def _columns(path: Path) -> Callable[[Reading], set[str]]:
+    def names(reading: Reading) -> set[str]:
+        if path.suffix.lower() not in readers.TABLES:
+            return set()
+        try:
+            first = next(readers.cells(path, reading), None)
+        except SourceFailure:
+            return set()
+        return set(first.table.schema.names) if first else set()
+
+    return names
+
+
+def _search(case: _Case, path: Path, source: tuple[str, Source] | None) -> tuple[tuple[Finding, ...], set[str]]:
+    declared = _declared(case, source)
+    innocent = set(source[1].not_identifiers) if source else set()
+    search = Search(case.snapshot, case.key, declared=declared, innocent=innocent)
+    for piece in readers.cells(path, source[1].read if source else None):
+        search.take(piece.table)
+    return tuple(search.findings()), search.misfits
+
+
+def _declared(case: _Case, source: tuple[str, Source] | None) -> list[Lookup]:
+    kinds = case.snapshot.kinds
+    if source is not None:
+        return lookups(source[1], kinds)
+    by_name: dict[tuple[str, str], Lookup] = {}
+    for own in case.policy.sources.values():
+        for lookup in lookups(own, kinds):
+            by_name.setdefault((lookup.name, lookup.kind_name), lookup)
+    for output in case.policy.outputs.values():
+        for name, named in [*output.asked_by.items(), *output.columns.items()]:
+            missing = frozenset({""})
+            lookup = Lookup(0, name, (name,), elements=False, kind_name=named.kind, kind=kinds[named.kind], missing=missing)
+            by_name.setdefault((name, named.kind), lookup)
+    return list(by_name.values())
+
+
+def _recomputed(case: _Case, path: Path) -> Target | None:
+    """Compare a feature file with the feature computed again from the strip that stands."""
+    feature = case.policy.features.get(path.stem)
+    if feature is None or feature.sql is None or path.suffix != ".parquet" or not case.strips:
+        return None
+    pieces = [piece.table for piece in readers.cells(path)]
+    from sanitizers.engine.forms import RawFile
+
+    schema = RawFile(path, path.name, Reading()).schema
+    same = digest.of_content(schema, pieces) == recompute(case.policy, case.strips[0].folder, path.stem)
+    sha = digest.of_file(path)
+    if same:
+        return Target(str(path), sha, "clean", "recomputed", reason="equals the feature computed again from clean sources")
+    reason = "differs from the feature computed again from clean sources"
+    return Target(str(path), sha, "contaminated", "recomputed", reason=reason)
+
+
+# -- formats ----------------------------------------------------------------------------------------------------------
+
+
+def to_sarif(verdict: Verdict) -> str:
+    """The verdict as SARIF 2.1.0 (OASIS), for code-scanning pages."""
+    levels = {"contaminated": "error", "ambiguous": "warning", "not checked": "warning"}
+    results = [
+        {
+            "ruleId": target.verdict,
+            "level": levels[target.verdict],
+            "message": {"text": _told(target)},
+            "locations": [{"physicalLocation": {"artifactLocation": {"uri": target.path}}}],
+        }
+        for target in verdict.targets
+        if target.verdict in levels
+    ]
+    driver = {"name": "sealproof", "rules": [{"id": name} for name in levels]}
+    run = {"tool": {"driver": driver}, "results": results, "properties": {"verdict": verdict.verdict}}
+    return json.dumps({"version": "2.1.0", "$schema": "https://json.schemastore.org/sarif-2.1.0.json", "runs": [run]}, indent=1)
+
+
+def to_junit(verdict: Verdict) -> str:
+    """The verdict as JUnit XML: a case per target."""
+    from xml.etree import ElementTree as tree
+
+    counts = [target.verdict for target in verdict.targets]
+    suite = tree.Element(
+        "testsuite", name="sealproof gate", tests=str(len(counts)), failures=str(counts.count("contaminated")),
+        errors=str(counts.count("ambiguous") + counts.count("not checked")),
+        skipped=str(counts.count("ignored") + counts.count("raw, not judged")),
+    )
+    tags = {"contaminated": "failure", "ambiguous": "error", "not checked": "error", "ignored": "skipped",
+            "raw, not judged": "skipped"}
+    for target in verdict.targets:
+        entry = tree.SubElement(suite, "testcase", classname="sealproof", name=target.path)
+        if target.verdict in tags:
+            tree.SubElement(entry, tags[target.verdict], message=_told(target))
+    return tree.tostring(suite, encoding="unicode")
+
+
+def _told(target: Target) -> str:
+    found = [f"{finding.column}: {finding.count} {finding.kind}" for finding in target.findings]
+    return "; ".join([target.verdict, *([target.reason] if target.reason else []), *found])

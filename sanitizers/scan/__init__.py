@@ -1,0 +1,1 @@
+"""Scan: whatever a file is, its cells and texts, searched for barred identifiers."""

@@ -1,0 +1,187 @@
+"""Columns: cells that look like identifiers, compared with what is barred, whatever the column is called.
+
+A declared column is compared as what it is declared. Every other column and text is searched for the kinds with at
+least 10**7 possible values, and a hit counts only where hits exceed what chance gives: with `n` distinct cells that fit
+a kind of `N` possible values, `b` of them barred, about ``n * b / N`` hits come by chance. Hits count when a Poisson
+variable of that mean reaches them with a probability below 10**-6; fewer are *ambiguous*.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from sanitizers.engine.contract import Lookup, mentions_of
+from sanitizers.errors import ConfigurationError
+from sanitizers.identifiers import TOKEN_PREFIX, Key, Kinds, Tokens, as_text, join_parts, tokenise
+from sanitizers.register.snapshot import Barred, Snapshot
+
+LARGE = 10**7
+CHANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Barred identifiers of one kind in one column.
+
+    Parameters
+    ----------
+    count
+        Distinct barred identifiers.
+    expected
+        How many chance gives; 0 for a declared column.
+    certain
+        Whether the hits exceed what chance gives.
+    """
+
+    column: str
+    kind: str
+    count: int
+    expected: float
+    certain: bool
+
+
+@dataclass
+class _Seen:
+    fitting: set[int] = field(default_factory=set)
+    hits: set[int] = field(default_factory=set)
+
+
+class Search:
+    """A search for barred identifiers through the cells of one file.
+
+    Parameters
+    ----------
+    snapshot, key
+        What is barred, and the key it was made with.
+    declared
+        Columns that are known to hold a kind.
+    innocent
+        Names of columns that are known to hold no identifiers.
+    """
+
+    def __init__(
+        self, snapshot: Snapshot, key: Key, *, declared: Sequence[Lookup] = (), innocent: Iterable[str] = ()
+    ) -> None:
+        self._snapshot, self._key, self._declared, self._innocent = snapshot, key, declared, set(innocent)
+        self._seen: dict[tuple[str, str, bool], _Seen] = {}
+        self.misfits: set[str] = set()
+
+    def take(self, rows: pa.RecordBatch) -> None:
+        """Search some rows."""
+        names = set(rows.schema.names)
+        known: set[str] = set()
+        for lookup in self._declared:
+            if set(lookup.columns) <= names:
+                self._declared_column(rows, lookup)
+                known.update(lookup.columns if not lookup.kind.parts else ())
+        for name in rows.schema.names:
+            if name not in known and name not in self._innocent:
+                self._undeclared_column(name, rows.column(name))
+
+    def findings(self) -> list[Finding]:
+        """What was found, most certain first."""
+        found = []
+        for (column, kind, declared), seen in self._seen.items():
+            if not seen.hits:
+                continue
+            expected = 0.0 if declared else self._expected(kind, len(seen.fitting))
+            count = len(seen.hits)
+            found.append(Finding(column, kind, count, expected, declared or chance_of(count, expected) < CHANCE))
+        return sorted(found, key=lambda finding: (not finding.certain, finding.column, finding.kind))
+
+    def _expected(self, kind: str, fitting: int) -> float:
+        return fitting * (len(self._snapshot.barred[kind].hi) - 1) / self._snapshot.kinds[kind].possible
+
+    def _declared_column(self, rows: pa.RecordBatch, lookup: Lookup) -> None:
+        columns = [rows.column(name) for name in lookup.columns]
+        if lookup.elements:
+            columns = [columns[0].flatten()] if pa.types.is_nested(columns[0].type) else columns
+        texts = [as_text(column, lookup.name) for column in columns]
+        texts = [join_parts(texts)] if lookup.kind.parts else texts
+        own = _tokens(texts[0], lookup.kind_name, self._snapshot.kinds, self._key, missing=lookup.missing)
+        if len(own.malformed):
+            self.misfits.add(lookup.name)
+        self._note(lookup.name, lookup.kind_name, own, declared=True)
+
+    def _undeclared_column(self, name: str, column: pa.Array) -> None:
+        while pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+            column = column.flatten()
+        if pa.types.is_struct(column.type):
+            for place, part in enumerate(column.flatten()):
+                self._undeclared_column(f"{name}.{column.type.field(place).name}", part)
+            return
+        try:
+            texts = as_text(column, name).drop_nulls().unique()
+        except ConfigurationError:
+            return
+        kinds = {
+            kind: own for kind, own in self._snapshot.kinds.items() if own.form is not None and own.possible >= LARGE
+        }
+        for kind in kinds:
+            self._note(name, kind, _tokens(texts, kind, self._snapshot.kinds, self._key), declared=False)
+        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type) or pa.types.is_dictionary(column.type):
+            self._mentions(name, texts, kinds)
+
+    def _mentions(self, name: str, texts: pl.Series, kinds: Mapping[str, object]) -> None:
+        array = texts.to_arrow()
+        for kind in kinds:
+            for batch in mentions_of(array, {kind: self._snapshot.kinds[kind]}, self._key):
+                own = Tokens(np.empty(0), batch["hi"].to_numpy(), batch["lo"].to_numpy(), np.empty(0), 0)
+                self._note(name, kind, own, declared=False)
+        written = pl.DataFrame({"t": texts}).select(
+            pl.col("t").str.extract_all(rf"{TOKEN_PREFIX}[0-9a-f]{{32}}").alias("t")
+        )
+        tokens = written["t"].explode().drop_nulls().unique()
+        for kind in self._snapshot.kinds if len(tokens) else ():
+            own = tokenise(tokens, name=kind, kind=self._snapshot.kinds[kind], key=self._key)
+            self._note(name, kind, own, declared=True)
+
+    def _note(self, column: str, kind: str, tokens: Tokens, *, declared: bool) -> None:
+        hits = tokens.hi[is_barred(tokens.hi, tokens.lo, self._snapshot.barred[kind])]
+        seen = self._seen.setdefault((column, kind, declared), _Seen())
+        seen.hits.update(hits.tolist())
+        if not declared:
+            seen.fitting.update(tokens.hi.tolist())
+
+
+def _tokens(texts: pl.Series, kind: str, kinds: Kinds, key: Key, missing: frozenset[str] = frozenset()) -> Tokens:
+    return tokenise(texts, name=kind, kind=kinds[kind], key=key, missing=missing)
+
+
+def is_barred(hi: np.ndarray, lo: np.ndarray, barred: Barred) -> np.ndarray:
+    """Which tokens are barred: found by their prefix, confirmed by the whole token.
+
+    Examples
+    --------
+    >>> one = np.array([5], np.uint64)
+    >>> is_barred(one, one, Barred(one, one, one)).tolist()
+    [True]
+    """
+    place = np.searchsorted(barred.hi, hi)
+    found = np.zeros(len(hi), bool)
+    for step in range(2):  # two tokens of one prefix are already a curiosity
+        at = np.minimum(place + step, len(barred.hi) - 1)
+        found |= (barred.hi[at] == hi) & (barred.lo[at] == lo)
+    return found
+
+
+def chance_of(hits: int, expected: float) -> float:
+    """Probability that a Poisson variable of mean `expected` is at least `hits`.
+
+    Examples
+    --------
+    >>> round(chance_of(1, 0.5), 4), chance_of(600, 600.0) > 0.4, chance_of(3, 0.0)
+    (0.3935, True, 0.0)
+    """
+    if expected <= 0:
+        return 0.0 if hits else 1.0
+    if hits > 10 * expected + 100:  # noqa: PLR2004 - far out: the first term bounds it
+        return math.exp(hits * math.log(expected) - expected - math.lgamma(hits + 1)) * 2
+    below = sum(math.exp(k * math.log(expected) - expected - math.lgamma(k + 1)) for k in range(hits))
+    return max(0.0, 1.0 - below)
