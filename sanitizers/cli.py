@@ -60,7 +60,7 @@ def _day(_context: click.Context, _parameter: click.Parameter, value: str | None
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
+def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
     """Progress bars on stderr, where somebody looks."""
     from rich.console import Console
     from rich.progress import Progress
@@ -163,7 +163,7 @@ def snapshot(
     out: Path | None,
 ) -> None:  # fmt: skip
     """Write the snapshot of a day, closed over the links that the policy's raw sources hold."""
-    from sanitizers.chain import take_snapshot
+    from sanitizers.keeper import take_snapshot
     from sanitizers.identifiers import Kinds
     from sanitizers.policy import Policy
 
@@ -212,11 +212,11 @@ def strip(
     keeper: Path | None,
 ) -> None:  # fmt: skip
     """Strip the raw sources into one folder of clean sources, receipt and roster."""
-    from sanitizers.chain import strip_with_links
+    from sanitizers.keeper import strip_with_links
     from sanitizers.policy import Policy
 
     policy = Policy.load(policy_path)
-    with _progress() as progress:
+    with progress_bars() as progress:
         receipt = strip_with_links(
             policy, snapshot=_snapshot_path(policy, snapshot_path), key=_key(key_file), register=register_folder,
             out=out, keeper=keeper, progress=progress,
@@ -262,7 +262,7 @@ def gate(
     from sanitizers.register.snapshot import load
 
     policy = Policy.load(policy_path)
-    with _progress() as progress:
+    with progress_bars() as progress:
         verdict = judge(paths, policy=policy, snapshot=load(_snapshot_path(policy, snapshot_path)), key=_key(key_file),
                         evidence=evidence, progress=progress)  # fmt: skip
     if verdict_path is not None:
@@ -304,10 +304,16 @@ def filter_command(
     out: Path,
 ) -> None:  # fmt: skip
     """Filter a model output, so that nothing in it points back to a barred record."""
-    from sanitizers.chain import filter_named
+    from sanitizers.outputs import filter_file
+    from sanitizers.policy import Policy
+    from sanitizers.register.snapshot import load
 
-    counts = filter_named(given, name, policy_path=policy_path, snapshot=snapshot_path, key=_key(key_file),
-                          touched=touched, out=out)  # fmt: skip
+    policy = Policy.load(policy_path)
+    if name not in policy.outputs:
+        known = ", ".join(policy.outputs) or "none"
+        raise ConfigurationError(Fault("no such output", f"the policy has {known}", column=name))
+    counts = filter_file(given, out, policy.outputs[name], snapshot=load(_snapshot_path(policy, snapshot_path)),
+                         key=_key(key_file), touched=touched)  # fmt: skip
     click.echo(str(counts), err=True)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pyarrow as pa
 
 from sanitizers.errors import Fault, SourceFailure
 
+CHAIN, CHAIN_FORMAT = "chain.json", 1
 _MODULUS = 2**256
 
 
@@ -37,6 +39,27 @@ def of_folder(folder: Path) -> dict[str, str]:
     """SHA-256 of every file below a folder, by its path relative to the folder, sorted."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): of_file(path) for path in files}
+
+
+def write_chain(path: Path, *, made_by: str, inputs: Mapping[str, Path], outputs: Mapping[str, Path]) -> None:
+    """Write a chain: SHA-256 of every input and output of one step, beside the outputs.
+
+    By chains the gate goes back from a model to the strip it was computed from.
+
+    Parameters
+    ----------
+    path
+        ``chain.json``, or a name ending so, beside the outputs.
+    inputs
+        Name → file. Files ending in .py or .sql are code, the rest data that the gate must know.
+    """
+    content = {
+        "format": CHAIN_FORMAT,
+        "made_by": made_by,
+        "inputs": {name: of_file(file) for name, file in sorted(inputs.items())},
+        "outputs": {name: of_file(file) for name, file in sorted(outputs.items())},
+    }
+    path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def of_content(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sanitizers import digest
+from sanitizers.digest import CHAIN, CHAIN_FORMAT
 from sanitizers.engine.contract import Lookup
 from sanitizers.engine.forms import Reading
 from sanitizers.errors import (
@@ -37,7 +38,6 @@ from sanitizers.strip.receipt import HIDDEN, RECEIPT, ROSTER, SMALL, Receipt, Ro
 from sanitizers.trace import lookups, raw_files
 
 FORMAT = 1
-CHAIN = "chain.json"
 Judgement = Literal["clean", "contaminated", "ambiguous", "not checked", "ignored", "raw, not judged"]
 DecidedBy = Literal["identifiers compared", "chain", "recomputed", "nothing"]
 Progress = Callable[[str, int, int], None]
@@ -232,7 +232,7 @@ def _gather(case: _Case, paths: Iterable[Path]) -> None:
     for path in seen:
         try:
             chain = json.loads(path.read_text(encoding="utf-8"))
-            if chain["format"] == FORMAT and isinstance(chain["inputs"], dict) and isinstance(chain["outputs"], dict):
+            if chain["format"] == CHAIN_FORMAT and isinstance(chain["inputs"], dict) and isinstance(chain["outputs"], dict):
                 case.chains.append(chain)
         except (OSError, ValueError, KeyError, TypeError):
             case.warnings.append(f"{path.name} in {path.parent.name} is not a chain")

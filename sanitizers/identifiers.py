@@ -376,7 +376,7 @@ def tokenise(texts: pl.Series, *, name: str, kind: Kind, key: Key, missing: froz
     given = texts.filter(present) if absent else texts
     forms = canonical(given, kind)
     published = None
-    if forms.null_count():
+    if forms.null_count() or given.str.starts_with(TOKEN_PREFIX).any():
         published = given.str.extract(rf"^{TOKEN_PREFIX}([0-9a-f]{{32}})$", 1)
         fits = (forms.is_not_null() | published.is_not_null()).to_numpy()
     hashed = plh.concat_str(pl.lit(f"{name}:"), pl.col("c")).chash.hmac_sha256(key=key.reveal())

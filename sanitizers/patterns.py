@@ -73,6 +73,11 @@ class Pattern:
         return rf"(?:\b|_){_spell(self._tree, '')}(?:\b|_)"
 
     @cached_property
+    def apart(self) -> str:
+        """As `spaced`, but not next to other letters or digits: a date before it is not taken for its first digits."""
+        return rf"(?:\b|_){_spell(self._tree, _SEPARATOR)}(?:\b|_)"
+
+    @cached_property
     def spaced(self) -> str:
         """RE2 pattern that finds the identifier in text with single blanks, dashes, dots or slashes inside."""
         return rf"{_spell(self._tree, _SEPARATOR)}"

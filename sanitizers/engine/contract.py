@@ -249,7 +249,8 @@ def mentions_of(
     frame = pl.DataFrame({"row": np.arange(base, base + len(texts)), "text": texts}).drop_nulls()
     for name, kind in kinds.items():
         assert kind.form is not None  # noqa: S101 - the policy has refused texts that mention composite kinds
-        spellings = [kind.form.compact.replace(r"\b", r"(?-u:\b)"), kind.form.spaced]
+        form = kind.form
+        spellings = [pattern.replace(r"\b", r"(?-u:\b)") for pattern in (form.compact, form.apart, form.spaced)]
         found = pl.concat(
             frame.select("row", pl.col("text").str.extract_all(pattern).alias("written"))
             .filter(pl.col("written").list.len() > 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -131,12 +131,32 @@ class DuckDB(Engine):
         if form == "csv" and reading.encoding.lower().replace("-", "") != "utf8":
             _transcode(path, reading.encoding)
 
-    def confined(self) -> duckdb.DuckDBPyConnection:
-        """The connection, for good unable to reach files or the network or to change its settings."""
-        with _told("confine"):
+    def confined(self, sources: Mapping[str, Sequence[RawFile]]) -> duckdb.DuckDBPyConnection:
+        """The connection with `sources` as its only tables, for good unable to reach anything else or to be set anew.
+
+        Parquet is read when it is asked for, CSV is held as text. The files of one source have the same columns.
+        """
+        with self._asked("confine"):
+            self._raw.execute("CREATE SCHEMA confined")
+            for name, files in sources.items():
+                self._ibis.create_view(name, self._whole(files), database="confined")
+            readable = [str(file.path) for files in sources.values() for file in files if file.form == "parquet"]
+            self._raw.execute("SET schema = 'confined'")
+            self._raw.execute("SET python_enable_replacements = false")
+            self._raw.execute("SET allowed_paths = ?", [readable])
             self._raw.execute("SET enable_external_access = false")
             self._raw.execute("SET lock_configuration = true")
         return self._raw
+
+    def _whole(self, files: Sequence[RawFile]) -> ir.Table:
+        """All files of one source as one table."""
+        names = files[0].schema.names
+        if all(file.form == "parquet" for file in files):
+            paths = [str(file.path) for file in files]
+            table = self._ibis.read_parquet(paths, table_name=self._name(), hive_partitioning=False)
+            return table.select(*names)
+        batches = itertools.chain.from_iterable(file.batches(names) for file in files)
+        return self.hold(batches, files[0].schema)
 
     def close(self) -> None:
         """See `Engine.close`."""

@@ -1,4 +1,4 @@
-"""Geometry of the report's one figure: how rows and files flow from the sources to the model.
+"""Geometry of the report's one figure: how rows go from the raw sources to what is made of them.
 
 Up to the clean sources a band is as wide as its share of the rows; from there on the chain goes by digests, and its
 lines carry no number. The template draws what stands here, so that the page needs no script and prints as it looks.
@@ -6,42 +6,57 @@ lines carry no number. The template draws what stands here, so that the page nee
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from sanitizers.report.summary import STRIP, Step, Summary
-from sanitizers.strip.receipt import SMALL, Count
+from sanitizers.strip.receipt import SMALL, Count, SourceCounts
 
-BOX, GAP, ROOM, TOP = 150.0, 70.0, 16.0, 34.0
-TALL, FLOW, THIN = 46.0, 220.0, 1.5
+WIDE, BETWEEN, ROOM, HEAD = 156.0, 46.0, 14.0, 30.0
+TALL, FLOW, THIN = 48.0, 200.0, 1.5
+KEPT, CHANGED, DROPPED = "kept", "kept, cells changed", "dropped"
+KINDS = {KEPT: "kept", CHANGED: "changed", DROPPED: "dropped"}
+PASS = "pass"
 
 
 @dataclass(frozen=True)
 class Box:
-    """A labelled box; `kind` chooses its colour."""
+    """A labelled box; `kind` chooses its colour, `flow` is how wide the bands through it are together.
 
-    x: float
-    y: float
-    height: float
-    kind: str
+    A box of the kind `PASS` is not drawn: it leads a line past the boxes of a column that the line has to cross.
+    """
+
     name: str
     note: str
+    kind: str
+    flow: float = 0.0
+    x: float = 0.0
+    y: float = 0.0
+
+    @property
+    def height(self) -> float:
+        """High enough for its bands and its label."""
+        return self.flow if self.kind == PASS else max(self.flow, TALL)
 
     @property
     def right(self) -> float:
         """Its right edge."""
-        return self.x + BOX
+        return self.x + WIDE
 
     @property
     def middle(self) -> float:
         """Half its height."""
         return self.y + self.height / 2
 
+    @property
+    def top(self) -> float:
+        """Where its uppermost band begins."""
+        return self.y + (self.height - self.flow) / 2
+
 
 @dataclass(frozen=True)
 class Band:
-    """A band between two boxes, drawn as the outline of a filled shape."""
+    """A band between two boxes, as the outline of a filled shape."""
 
     outline: str
     kind: str
@@ -50,112 +65,170 @@ class Band:
 
 @dataclass(frozen=True)
 class Figure:
-    """The drawing, in its own units."""
+    """The drawing, in units of its own."""
 
     width: float
     height: float
+    heads: tuple[tuple[float, str], ...]
     boxes: tuple[Box, ...]
     bands: tuple[Band, ...]
-    heads: tuple[tuple[float, str], ...]
 
 
-def size(count: Count) -> float:
-    """A count as a number to draw; a withheld one lies between one and four.
+def rows(counts: Sequence[Count]) -> str:
+    """A sum of counts in words; withheld ones stay withheld.
 
     Examples
     --------
-    >>> size(12), size("under 5")
-    (12.0, 2.5)
+    >>> rows([1200, 34]), rows([1200, "under 5"]), rows(["under 5"]), rows([])
+    ('1,234 rows', '1,234 + under 5 rows', 'under 5 rows', '0 rows')
     """
-    return float(count) if isinstance(count, int) else SMALL / 2
+    told = sum(count for count in counts if isinstance(count, int))
+    withheld = [count for count in counts if not isinstance(count, int)]
+    return " + ".join([f"{told:,}"] * (told > 0 or not withheld) + [f"{count}" for count in withheld[:1]]) + " rows"
+
+
+def outcomes(counts: SourceCounts) -> dict[str, Count]:
+    """How many rows of a source went which way; a receipt that does not count changed rows has two ways."""
+    changed: Count = getattr(counts, "rows_changed", 0)
+    exact = isinstance(changed, int) and isinstance(counts.rows_kept, int)
+    whole = counts.rows_kept - changed if exact else counts.rows_kept  # type: ignore[operator]
+    return {KEPT: whole, CHANGED: changed, DROPPED: counts.rows_dropped}
 
 
 def draw(summary: Summary) -> Figure:
     """Lay out the figure of a report."""
-    flow = _Flow(summary)
-    columns = [flow.sources, flow.outcomes, [flow.clean], *_layers(summary)]
-    height = max(sum(box.height + ROOM for box in column) for column in columns)
-    boxes = [list(_stacked(column, number, height)) for number, column in enumerate(columns)]
-    heads = ["raw sources", "what seals did", "clean sources", *["made from them"] * (len(columns) > len(columns[:3]))]
-    placed = {box.name: box for column in boxes for box in column}
+    ways = {name: outcomes(counts) for name, counts in summary.receipt.sources.items()}
+    width = _widths(ways)
+    columns = [_sources(ways, width), _outcomes(ways, width), [_clean(ways, width)], *_layers(summary)]
+    height = max(sum(box.height + ROOM for box in column) - ROOM for column in columns)
+    placed = [list(_stacked(column, number, height)) for number, column in enumerate(columns)]
+    heads = ["raw sources", "what seals did", "published", "made from them"][: len(columns)]
     return Figure(
-        width=len(columns) * (BOX + GAP) - GAP,
-        height=height + TOP,
-        boxes=tuple(placed.values()),
-        bands=(*flow.bands(placed), *_lines(summary, placed)),
-        heads=tuple((number * (BOX + GAP), head) for number, head in enumerate(heads)),
+        width=len(columns) * (WIDE + BETWEEN) - BETWEEN,
+        height=HEAD + height,
+        heads=tuple((number * (WIDE + BETWEEN), head) for number, head in enumerate(heads)),
+        boxes=tuple(box for column in placed for box in column),
+        bands=(*_row_bands(ways, width, placed), *_chain_bands(summary, placed)),
     )
+
+
+Ways = Mapping[str, Mapping[str, Count]]
+Widths = Mapping[tuple[str, str], float]
+
+
+def _widths(ways: Ways) -> Widths:
+    """Width of each band (source, way): in proportion to its rows, none below `THIN`; a withheld count is drawn so."""
+    total = sum(count for way in ways.values() for count in way.values() if isinstance(count, int))
+    scale = FLOW / max(total, 1)
+    return {
+        (source, way): max(count * scale, THIN) if isinstance(count, int) else THIN
+        for source, found in ways.items()
+        for way, count in found.items()
+        if count
+    }
+
+
+def _sources(ways: Ways, width: Widths) -> list[Box]:
+    return [
+        Box(name, rows([count for count in found.values() if count]), "source", sum(width.get((name, way), 0) for way in found))
+        for name, found in ways.items()
+    ]
+
+
+def _outcomes(ways: Ways, width: Widths) -> list[Box]:
+    found = []
+    for way in KINDS:
+        counts = [ways[source][way] for source in ways if ways[source][way]]
+        if counts or way != CHANGED:
+            found.append(Box(way, rows(counts), KINDS[way], sum(width.get((source, way), 0) for source in ways)))
+    return found
+
+
+def _clean(ways: Ways, width: Widths) -> Box:
+    counts = [found[way] for found in ways.values() for way in (KEPT, CHANGED) if found[way]]
+    return Box("clean sources", rows(counts), "kept", sum(wide for (_, way), wide in width.items() if way != DROPPED))
 
 
 def _stacked(column: Sequence[Box], number: int, height: float) -> Iterator[Box]:
     """Place the boxes of one column below each other, centred."""
-    y = TOP + (height - sum(box.height + ROOM for box in column)) / 2
+    y = HEAD + (height - sum(box.height + ROOM for box in column) + ROOM) / 2
     for box in column:
-        yield Box(number * (BOX + GAP), y, box.height, box.kind, box.name, box.note)
+        yield replace(box, x=number * (WIDE + BETWEEN), y=y)
         y += box.height + ROOM
 
 
-def _box(name: str, note: str, kind: str, height: float = TALL) -> Box:
-    return Box(0, 0, max(height, TALL), kind, name, note)
+def _row_bands(ways: Ways, width: Widths, placed: Sequence[Sequence[Box]]) -> Iterator[Band]:
+    """Bands from the sources to what seals did, and from what was kept to the clean sources."""
+    reached = {box.name: box.top for box in placed[1]}
+    for source in placed[0]:
+        y = source.top
+        for box in placed[1]:
+            wide = width.get((source.name, box.name), 0)
+            if wide:
+                told = f"{source.name}, {box.name}: {rows([ways[source.name][box.name]])}"
+                yield Band(_outline((source.right, y), (box.x, reached[box.name]), wide), box.kind, told)
+                y += wide
+                reached[box.name] += wide
+    clean = placed[2][0]
+    y = clean.top
+    for box in placed[1]:
+        if box.name != DROPPED and box.flow:
+            yield Band(_outline((box.right, box.top), (clean.x, y), box.flow), box.kind, f"{box.name}: {box.note}")
+            y += box.flow
 
 
-def _rows(*counts: Count) -> str:
-    told = sum(count for count in counts if isinstance(count, int))
-    withheld = any(not isinstance(count, int) for count in counts)
-    text = f"{told:,}" if told or not withheld else ""
-    return f"{text}{' + ' if text and withheld else ''}{f'under {SMALL}' if withheld else ''} rows"
+# -- the chain ---------------------------------------------------------------------------------------------------------
 
 
-class _Flow:
-    """Rows from the sources through kept and dropped to the clean sources."""
-
-    def __init__(self, summary: Summary) -> None:
-        self.counts = summary.receipt.sources
-        total = sum(size(counts.rows_kept) + size(counts.rows_dropped) for counts in self.counts.values())
-        self.scale = FLOW / max(total, 1)
-        kept = [counts.rows_kept for counts in self.counts.values()]
-        dropped = [counts.rows_dropped for counts in self.counts.values()]
-        self.sources = [
-            _box(name, _rows(c.rows_kept, c.rows_dropped), "source", self._wide(c.rows_kept) + self._wide(c.rows_dropped))
-            for name, c in self.counts.items()
-        ]
-        self.outcomes = [
-            _box("rows kept", _rows(*kept), "kept", sum(map(self._wide, kept))),
-            _box("rows dropped", _rows(*dropped), "dropped", sum(map(self._wide, dropped))),
-        ]
-        self.clean = _box("clean sources", f"{len(summary.receipt.files):,} files", "kept", self.outcomes[0].height)
-
-    def _wide(self, count: Count) -> float:
-        return max(size(count) * self.scale, THIN) if size(count) else 0.0
-
-    def bands(self, placed: dict[str, Box]) -> Iterator[Band]:
-        """The bands of this part."""
-        ends = {box.name: _entry(placed[box.name], box.height) for box in self.outcomes}
-        into = {"rows kept": 0.0, "rows dropped": 0.0}
-        for name, counts in self.counts.items():
-            out = 0.0
-            whole = self._wide(counts.rows_kept) + self._wide(counts.rows_dropped)
-            start = placed[name].middle - whole / 2
-            for outcome, count in (("rows kept", counts.rows_kept), ("rows dropped", counts.rows_dropped)):
-                wide = self._wide(count)
-                if wide:
-                    kind = outcome.removeprefix("rows ")
-                    at = (placed[name].right, start + out), (placed[outcome].x, ends[outcome] + into[outcome])
-                    yield Band(_outline(*at, wide), kind, f"{name}: {_rows(count)} {kind}")
-                out += wide
-                into[outcome] += wide
-        kept, clean = placed["rows kept"], placed["clean sources"]
-        yield Band(_outline((kept.right, kept.y), (clean.x, clean.y), kept.height), "kept", "published as clean sources")
+def _depths(summary: Summary) -> dict[str, int]:
+    """How many steps lie between the strip and each step, counted on the longest way."""
+    depth = {STRIP: 0}
+    for _ in summary.steps:
+        for step in summary.steps:
+            depth[step.made_by] = 1 + max((depth.get(origin, 0) for origin in _origins(summary, step)), default=0)
+    return depth
 
 
-def _entry(box: Box, _height: float) -> float:
-    return box.y
+def _origins(summary: Summary, step: Step) -> list[str]:
+    """The steps whose files a step has read, each once."""
+    found = {summary.made_by[sha] for sha in step.inputs.values() if sha in summary.made_by}
+    return sorted(found - {step.made_by})
+
+
+def _layers(summary: Summary) -> list[list[Box]]:
+    """The chain's steps as columns of boxes: each step stands right of every step that it read from."""
+    depth = _depths(summary)
+    barred = {target.sha256 for target in summary.verdict.targets if target.verdict == "contaminated"}
+    layers: list[list[Box]] = [[] for _ in range(max(depth.values()))]
+    for step in summary.steps:
+        for origin in _origins(summary, step):
+            for between in range(depth[origin] + 1, depth[step.made_by]):
+                layers[between - 1].append(Box(f"{origin} > {step.made_by}", "", PASS, THIN))
+    for step in summary.steps:
+        red = bool(barred & set(step.outputs.values()))
+        note = f"{len(step.outputs):,} file{'s' if len(step.outputs) != 1 else ''}"
+        box = Box(step.made_by, "holds barred records" if red else note, "dropped" if red else "made")
+        layers[depth[step.made_by] - 1].append(box)
+    return layers
+
+
+def _chain_bands(summary: Summary, placed: Sequence[Sequence[Box]]) -> Iterator[Band]:
+    """Lines from each step to those that read what it wrote."""
+    boxes = {box.name: box for column in placed[3:] for box in column} | {STRIP: placed[2][0]}
+    for step in summary.steps:
+        for origin in _origins(summary, step):
+            past = [box for column in placed[3:] for box in column if box.name == f"{origin} > {step.made_by}"]
+            way = [boxes[origin], *past, boxes[step.made_by]]
+            told = f"{step.made_by} read what {origin} wrote"
+            for start, end in zip(way, way[1:], strict=False):
+                yield Band(_outline((start.right, start.middle), (end.x, end.middle), THIN), "chain", told)
+            for box in past:
+                yield Band(_outline((box.x, box.middle), (box.right, box.middle), THIN), "chain", told)
 
 
 def _outline(start: tuple[float, float], end: tuple[float, float], wide: float) -> str:
-    """A band that leaves and arrives level, `wide` at both ends; points are upper corners."""
+    """A band that leaves and arrives level, equally wide throughout its height; points are upper corners."""
     (x, y), (to_x, to_y) = start, end
-    half = (x + to_x) / 2
+    half, low, to_low = (x + to_x) / 2, y + wide, to_y + wide
     there = f"M{x:.1f},{y:.1f} C{half:.1f},{y:.1f} {half:.1f},{to_y:.1f} {to_x:.1f},{to_y:.1f}"
-    back = f"L{to_x:.1f},{to_y + wide:.1f} C{half:.1f},{to_y + wide:.1f} {half:.1f},{y + wide:.1f} {x:.1f},{y + wide:.1f} Z"
-    return f"{there} {back}"
+    return f"{there} L{to_x:.1f},{to_low:.1f} C{half:.1f},{to_low:.1f} {half:.1f},{low:.1f} {x:.1f},{low:.1f} Z"

@@ -194,6 +194,8 @@ class Summary:
         named += [(f"{STRIP}: {name}", sha) for name, sha in self.receipt.files.items()]
         for step in self.steps:
             named += [(f"{step.made_by}: {name}", sha) for name, sha in step.outputs.items()]
+            outside = [(name, sha) for name, sha in step.inputs.items() if sha not in self.made_by]
+            named += [(f"read by {step.made_by}: {name}", sha) for name, sha in outside]
         listed = {sha for _, sha in named}
         named += [(t.path, t.sha256) for t in self.verdict.targets if t.sha256 and t.sha256 not in listed]
         return tuple(named)
@@ -269,7 +271,7 @@ def _action(column: str, on_seal: str, source: Source | None) -> str:
 def _text_action(column: str, source: Source | None) -> str:
     text = source.text.get(column) if source else None
     if text is None:
-        return "every number masked; text or sentence removed"
+        return "every number of a declared kind masked; with a barred one: text or sentence removed"
     gone = "sentence removed" if text.on_seal == "sentence" else "text emptied"
     return f"every number of the kinds {', '.join(text.mentions)} masked; with a barred one: {gone}"
 

@@ -21,7 +21,8 @@ def masked(text: ir.StringValue, kinds: Kinds, names: tuple[str, ...]) -> ir.Str
     for name in names:
         form = kinds[name].form
         if form is not None:
-            text = text.re_replace(form.compact, MASK).re_replace(form.spaced, MASK)
+            for pattern in (form.compact, form.apart, form.spaced):
+                text = text.re_replace(pattern, MASK)
     return text
 
 
@@ -33,7 +34,7 @@ def without_sentences(text: ir.StringValue, mentions: ir.StringValue) -> ir.Stri
     mentions
         Per row a pattern that matches the barred mentions as they are written there; null where there is none.
     """
-    marked = text.re_replace(mentions, _MARK).re_replace(_SENTENCE, "").rstrip()
+    marked = text.re_replace(mentions, _MARK).re_replace(_SENTENCE, "")
     return mentions.isnull().ifelse(text, marked)
 
 

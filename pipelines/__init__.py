@@ -1,0 +1,1 @@
+"""The DVC stages of this repository, one small file each."""

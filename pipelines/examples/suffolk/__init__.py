@@ -1,0 +1,1 @@
+"""Suffolk County charges, with a simulated seal."""

@@ -1,0 +1,5 @@
+"""``python -m sanitizers``: the command."""
+
+from sanitizers.cli import main
+
+main()

@@ -1,0 +1,18 @@
+"""What all tests share: how many examples a property is tried on."""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("DVC_NO_ANALYTICS", "1")
+
+SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
+settings.register_profile("default", max_examples=100, deadline=None, print_blob=False, suppress_health_check=SLOW)
+settings.register_profile("soak", settings.get_profile("default"), max_examples=1000)
+settings.load_profile("default")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "law: a property of design section 3; `make soak` tries it on 1,000 worlds")
