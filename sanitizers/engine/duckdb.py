@@ -131,22 +131,30 @@ class DuckDB(Engine):
         if form == "csv" and reading.encoding.lower().replace("-", "") != "utf8":
             _transcode(path, reading.encoding)
 
-    def confined(self, sources: Mapping[str, Sequence[RawFile]]) -> duckdb.DuckDBPyConnection:
-        """The connection with `sources` as its only tables, for good unable to reach anything else or to be set anew.
+    def confined(self, sources: Mapping[str, Sequence[RawFile]] | None = None) -> duckdb.DuckDBPyConnection:
+        """The connection, for good unable to reach files or the network or to change its settings.
 
-        Parquet is read when it is asked for, CSV is held as text. The files of one source have the same columns.
+        Parameters
+        ----------
+        sources
+            Files that it may still read: each name becomes a view, and these views alone can be named. The files of
+            one source have the same columns. Parquet is read when it is asked for, CSV is held as text.
         """
         with self._asked("confine"):
-            self._raw.execute("CREATE SCHEMA confined")
-            for name, files in sources.items():
-                self._ibis.create_view(name, self._whole(files), database="confined")
-            readable = [str(file.path) for files in sources.values() for file in files if file.form == "parquet"]
-            self._raw.execute("SET schema = 'confined'")
+            if sources is not None:
+                self._attach(sources)
             self._raw.execute("SET python_enable_replacements = false")
-            self._raw.execute("SET allowed_paths = ?", [readable])
             self._raw.execute("SET enable_external_access = false")
             self._raw.execute("SET lock_configuration = true")
         return self._raw
+
+    def _attach(self, sources: Mapping[str, Sequence[RawFile]]) -> None:
+        self._raw.execute("CREATE SCHEMA confined")
+        for name, files in sources.items():
+            self._ibis.create_view(name, self._whole(files), database="confined")
+        self._raw.execute("SET schema = 'confined'")
+        parquet = [str(file.path) for files in sources.values() for file in files if file.form == "parquet"]
+        self._raw.execute("SET allowed_paths = ?", [parquet])
 
     def _whole(self, files: Sequence[RawFile]) -> ir.Table:
         """All files of one source as one table."""

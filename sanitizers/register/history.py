@@ -217,7 +217,7 @@ def _in_force(events: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
     """States (record, statute, case) whose seal is in force on a day.
 
     A correction replaces what was recorded about its state before it. The event with the latest effective date
-    decides; on one date a later recorded event decides, and of those recorded together the seal beats the vacatur.
+    decides; on one date the seal beats the vacatur, in whatever order they were recorded (deliveries come late).
     """
     corrected = pl.col("recorded_on").filter(pl.col("action") == "correct").max().over(_STATE)
     standing = events.filter(corrected.is_null() | (pl.col("recorded_on") >= corrected))
@@ -226,7 +226,7 @@ def _in_force(events: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
         | ~((pl.col("action") == "correct").any().over(_STATE) & (pl.col("recorded_on") == corrected))
     )
     reached = standing.filter(pl.col("effective_on") <= as_of).with_columns(seals=pl.col("action") != "vacate")
-    last = reached.sort("effective_on", "recorded_on", "seals").group_by(_STATE, maintain_order=True).last()
+    last = reached.sort("effective_on", "seals").group_by(_STATE, maintain_order=True).last()
     return last.filter("seals").select(_STATE)
 
 

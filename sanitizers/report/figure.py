@@ -10,20 +10,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sanitizers.report.summary import STRIP, Step, Summary
-from sanitizers.strip.receipt import SMALL, Count, SourceCounts
+from sanitizers.strip.receipt import Count, SourceCounts
 
 WIDE, BETWEEN, ROOM, HEAD = 156.0, 46.0, 14.0, 30.0
 TALL, FLOW, THIN = 48.0, 200.0, 1.5
 KEPT, CHANGED, DROPPED = "kept", "kept, cells changed", "dropped"
 KINDS = {KEPT: "kept", CHANGED: "changed", DROPPED: "dropped"}
-PASS = "pass"
+WAYPOINT = "waypoint"
 
 
 @dataclass(frozen=True)
 class Box:
     """A labelled box; `kind` chooses its colour, `flow` is how wide the bands through it are together.
 
-    A box of the kind `PASS` is not drawn: it leads a line past the boxes of a column that the line has to cross.
+    A box of the kind `WAYPOINT` is not drawn: it leads a line past the boxes of a column that the line has to cross.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Box:
     @property
     def height(self) -> float:
         """High enough for its bands and its label."""
-        return self.flow if self.kind == PASS else max(self.flow, TALL)
+        return self.flow if self.kind == WAYPOINT else max(self.flow, TALL)
 
     @property
     def right(self) -> float:
@@ -75,12 +75,12 @@ class Figure:
 
 
 def rows(counts: Sequence[Count]) -> str:
-    """A sum of counts in words; withheld ones stay withheld.
+    """Tell a sum of counts in words; withheld ones stay withheld.
 
     Examples
     --------
     >>> rows([1200, 34]), rows([1200, "under 5"]), rows(["under 5"]), rows([])
-    ('1,234 rows', '1,234 + under 5 rows', 'under 5 rows', '0 rows')
+    ('1,234 rows', '1,200 + under 5 rows', 'under 5 rows', '0 rows')
     """
     told = sum(count for count in counts if isinstance(count, int))
     withheld = [count for count in counts if not isinstance(count, int)]
@@ -129,10 +129,9 @@ def _widths(ways: Ways) -> Widths:
 
 
 def _sources(ways: Ways, width: Widths) -> list[Box]:
-    return [
-        Box(name, rows([count for count in found.values() if count]), "source", sum(width.get((name, way), 0) for way in found))
-        for name, found in ways.items()
-    ]
+    flow = {name: sum(width.get((name, way), 0) for way in found) for name, found in ways.items()}
+    told = {name: rows([count for count in found.values() if count]) for name, found in ways.items()}
+    return [Box(name, told[name], "source", flow[name]) for name in ways]
 
 
 def _outcomes(ways: Ways, width: Widths) -> list[Box]:
@@ -190,20 +189,20 @@ def _depths(summary: Summary) -> dict[str, int]:
 
 
 def _origins(summary: Summary, step: Step) -> list[str]:
-    """The steps whose files a step has read, each once."""
+    """List the steps whose files a step has read, each once."""
     found = {summary.made_by[sha] for sha in step.inputs.values() if sha in summary.made_by}
     return sorted(found - {step.made_by})
 
 
 def _layers(summary: Summary) -> list[list[Box]]:
-    """The chain's steps as columns of boxes: each step stands right of every step that it read from."""
+    """Arrange the chain's steps in columns of boxes: each step stands right of every step that it read from."""
     depth = _depths(summary)
     barred = {target.sha256 for target in summary.verdict.targets if target.verdict == "contaminated"}
     layers: list[list[Box]] = [[] for _ in range(max(depth.values()))]
     for step in summary.steps:
         for origin in _origins(summary, step):
             for between in range(depth[origin] + 1, depth[step.made_by]):
-                layers[between - 1].append(Box(f"{origin} > {step.made_by}", "", PASS, THIN))
+                layers[between - 1].append(Box(f"{origin} > {step.made_by}", "", WAYPOINT, THIN))
     for step in summary.steps:
         red = bool(barred & set(step.outputs.values()))
         note = f"{len(step.outputs):,} file{'s' if len(step.outputs) != 1 else ''}"
@@ -227,7 +226,7 @@ def _chain_bands(summary: Summary, placed: Sequence[Sequence[Box]]) -> Iterator[
 
 
 def _outline(start: tuple[float, float], end: tuple[float, float], wide: float) -> str:
-    """A band that leaves and arrives level, equally wide throughout its height; points are upper corners."""
+    """Draw a band that leaves and arrives level, equally wide throughout its height; points are upper corners."""
     (x, y), (to_x, to_y) = start, end
     half, low, to_low = (x + to_x) / 2, y + wide, to_y + wide
     there = f"M{x:.1f},{y:.1f} C{half:.1f},{y:.1f} {half:.1f},{to_y:.1f} {to_x:.1f},{to_y:.1f}"

@@ -87,7 +87,7 @@ def build_report(
 
 
 def told(value: Any) -> str:
-    """A number as people read it.
+    """Write a number as people read it.
 
     Examples
     --------
@@ -102,17 +102,18 @@ def told(value: Any) -> str:
 
 
 def short(sha: str | None) -> str:
-    """The first characters of a digest; the page shows the whole one where it can be copied."""
+    """Shorten a digest; the page shows the whole one where it can be copied."""
     return f"{sha[:SHORT]}…" if sha else "none"
 
 
 def rows_in(counts: SourceCounts) -> str:
     """Rows of a raw source. Where the exact number is withheld, it is what was kept and a little more."""
-    return told(counts.rows_in) if isinstance(counts.rows_in, int) else f"{told(counts.rows_kept)} + {counts.rows_dropped}"
+    exact = isinstance(counts.rows_in, int)
+    return told(counts.rows_in) if exact else f"{told(counts.rows_kept)} + {counts.rows_dropped}"
 
 
 def share(part: Count, whole: Count) -> str:
-    """A part in per cent of the whole; empty where either is withheld or nothing.
+    """Tell a part in per cent of the whole; empty where either is withheld or nothing.
 
     Examples
     --------

@@ -254,7 +254,7 @@ def _flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
 
 
 def _action(column: str, on_seal: str, source: Source | None) -> str:
-    """What a seal on a column does, as precisely as the policy at hand allows."""
+    """Tell what a seal on a column does, as precisely as the policy at hand allows."""
     if on_seal == "drop":
         return "row dropped"
     if on_seal == "element":
@@ -294,7 +294,7 @@ def _limits(policy: Policy | None) -> Iterator[str]:
         return
     for name, feature in policy.features.items():
         if feature.stage:
-            yield f"The feature table {name} is made outside sealproof: clean by lineage, not by a query that was checked."
+            yield f"The feature table {name} is made by a stage of its own: clean by lineage, not by a checked query."
     touched = {
         "keep_redacted": "stays in the list, so that it may lead to the live record behind it",
         "drop": "leaves the list, so that its absence may show that there is one",

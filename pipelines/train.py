@@ -1,0 +1,37 @@
+"""Stage: fit and evaluate the pattern model on clean features."""
+
+import json
+from dataclasses import asdict
+
+import pandas as pd
+
+from models import patterns
+from models.linkage import Params, fit
+from models.storage import save
+from pipelines.settings import Settings
+from sanitizers.digest import write_chain
+
+
+def main() -> None:
+    """Write the model, its measures and its curves."""
+    settings = Settings.read()
+    block = settings.stage("train")
+    sources = {name: settings.build / "features" / name for name in ("incidents.parquet", "pair_labels.parquet")}
+    incidents, pairs = (pd.read_parquet(path) for path in sources.values())
+    params = Params(trees=block["trees"], seed=block["seed"])
+    measured = patterns.evaluate(incidents, pairs, params=params, n_jobs=2)
+    model = fit(incidents, pairs, params=params, n_jobs=2)
+
+    folder = settings.build / "model"
+    folder.mkdir(parents=True, exist_ok=True)
+    save(model, folder / "model.skops")
+    measures = {name: asdict(measure) for name, measure in measured.measures.items()}
+    metrics = {"measures": measures, "skipped": dict(measured.skipped), "pairs": len(pairs)}
+    (folder / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+    measured.curves.to_csv(folder / "roc.csv", index=False)
+    made = {name: folder / name for name in ("model.skops", "metrics.json", "roc.csv")}
+    write_chain(folder / "chain.json", made_by="train", inputs=sources, outputs=made)
+
+
+if __name__ == "__main__":
+    main()
