@@ -1,0 +1,205 @@
+"""Frames: strip pandas data frames in place of files.
+
+The engine sees identifier and text columns and a row number only; it answers with positions to drop and cells to
+change, and pandas applies them. What no seal reaches keeps dtype, index and attrs; unused categories go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from sanitizers.engine.contract import ROW, Engine
+from sanitizers.engine.duckdb import DuckDB
+from sanitizers.errors import ConfigurationError, Fault, Faults
+from sanitizers.identifiers import Key
+from sanitizers.policy import Policy, Source
+from sanitizers.register.snapshot import Snapshot
+from sanitizers.strip.files import check_usable, make_receipt
+from sanitizers.strip.plan import part_of, plan
+from sanitizers.strip.receipt import Receipt, count
+from sanitizers.trace import Reached, trace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, repr=False)
+class FramePart:
+    """The identifier and text columns of a frame, as the engine sees them."""
+
+    name: str
+    table: pa.Table
+
+    def __repr__(self) -> str:
+        return f"FramePart({self.name}, rows={self.table.num_rows})"
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Names and types of the columns that the policy names."""
+        return self.table.schema
+
+    def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """The rows in order, `columns` only."""
+        yield from self.table.select(list(columns)).to_batches(max_chunksize=1 << 18)
+
+
+def strip(
+    frames: Mapping[str, pd.DataFrame],
+    *,
+    policy: Policy,
+    snapshot: Snapshot,
+    key: Key,
+    links: pa.Table | None = None,
+) -> tuple[dict[str, pd.DataFrame], Receipt]:
+    """Strip data frames.
+
+    Parameters
+    ----------
+    frames
+        One frame for each source of the policy, by its name. They are not changed.
+    links
+        Links that the register remembers, if it is at hand.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        The clean frames: rows in their order, columns and what no seal reaches as they were. A redacted column keeps a
+        type that can hold "nothing known"; identifiers are published as the policy says.
+    Receipt
+        With exact counts and without files.
+
+    Raises
+    ------
+    SealproofError
+        As `sanitizers.strip.files.strip_files`.
+
+    Examples
+    --------
+    See ``README.md``.
+    """
+    check_usable(policy, snapshot)
+    _same_names(policy, frames)
+    faults = Faults()
+    parts = {name: [_part(name, frames[name], source, faults)] for name, source in policy.sources.items()}
+    faults.stop(ConfigurationError)
+    with DuckDB() as engine:
+        reach = trace(engine, policy, parts, snapshot=snapshot, key=key, links=links)
+        clean = {
+            name: _applied(engine, frames[name], reached, policy, snapshot) for name, reached in reach.sources.items()
+        }
+        counts = {name: count(engine, reached) for name, reached in reach.sources.items()}
+    return clean, make_receipt(policy, snapshot, counts, {})
+
+
+def _same_names(policy: Policy, frames: Mapping[str, object]) -> None:
+    faults = Faults()
+    for name in policy.sources.keys() - frames.keys():
+        faults.say("no frame was given for this source", "give every source: seals pass from one to another", column=name)
+    for name in frames.keys() - policy.sources.keys():
+        faults.say("is no source of the policy", "declare it in sealing.yaml", column=name)
+    faults.stop(ConfigurationError)
+
+
+def _needed(source: Source) -> list[str]:
+    names: dict[str, None] = {}
+    for ref in source.references:
+        redaction = ref.redaction
+        names.update(dict.fromkeys(ref.parts))
+        if redaction:
+            names.update(dict.fromkeys([*redaction.redact, *redaction.set]))
+    return list(dict.fromkeys([*names, *source.text, *source.primary_key, *source.not_identifiers]))
+
+
+def _part(name: str, frame: pd.DataFrame, source: Source, faults: Faults) -> FramePart:
+    columns = {}
+    for column in _needed(source):
+        if column not in frame.columns:
+            continue
+        if list(frame.columns).count(column) > 1:
+            faults.say("a column name stands twice", "rename one", where=name, column=column)
+            continue
+        try:
+            columns[column] = pa.array(frame[column], from_pandas=True)
+        except (pa.ArrowException, TypeError):
+            faults.say("holds values of several types", "make it one type", where=name, column=column)
+    return FramePart(name, pa.table(columns))
+
+
+def _applied(
+    engine: Engine, frame: pd.DataFrame, reached: Reached, policy: Policy, snapshot: Snapshot
+) -> pd.DataFrame:
+    import pandas as pd
+
+    prepared = plan(engine, reached, policy, snapshot.kinds)
+    part = reached.read.parts[0]
+    rows = engine.fetch(part_of(engine, prepared, part, start=0, stop=reached.read.tally.rows))
+    kept = rows[ROW].to_numpy()
+    clean = frame.iloc[kept].copy()
+    clean.attrs = dict(frame.attrs)
+    assert isinstance(part, FramePart)  # noqa: S101 - frames only here
+    given = part.table.take(rows[ROW])
+    for column in part.schema.names:
+        before = given[column].combine_chunks()
+        clean[column] = _changed(clean[column], before, rows[column].combine_chunks())
+    for column in clean.columns:
+        if isinstance(clean[column].dtype, pd.CategoricalDtype):
+            clean[column] = clean[column].cat.remove_unused_categories()
+    return _without_unused_levels(clean)
+
+
+def _without_unused_levels(frame: pd.DataFrame) -> pd.DataFrame:
+    """Forget index levels and categories that only dropped rows had."""
+    import pandas as pd
+
+    if isinstance(frame.index, pd.MultiIndex):
+        frame.index = frame.index.remove_unused_levels()
+    elif isinstance(frame.index, pd.CategoricalIndex):
+        frame.index = frame.index.remove_unused_categories()
+    return frame
+
+
+def _changed(column: pd.Series[Any], before: pa.Array, after: pa.Array) -> pd.Series[Any]:
+    """The column with the cells that differ put in; its dtype gives way only where it cannot hold them."""
+    import pandas as pd
+
+    if pa.types.is_dictionary(before.type):
+        before = before.dictionary_decode()
+    if pa.types.is_string(after.type) and not (pa.types.is_string(before.type) or pa.types.is_large_string(before.type)):
+        return pd.Series(after.to_pandas().to_numpy(), index=column.index, name=column.name)  # numbers became tokens
+    differs = _differs(before, after)
+    if not differs.any():
+        return column
+    cells = np.empty(int(differs.sum()), dtype=object)
+    for place, value in enumerate(after.filter(pa.array(differs)).to_pylist()):
+        cells[place] = value
+    roomy = _roomy(column, cells)
+    roomy.iloc[np.flatnonzero(differs)] = cells
+    return roomy
+
+
+def _differs(before: pa.Array, after: pa.Array) -> np.ndarray:
+    if pa.types.is_nested(before.type):
+        return np.array([one != other for one, other in zip(before.to_pylist(), after.to_pylist(), strict=True)], bool)
+    emptied = pa.compute.and_(before.is_valid(), after.is_null())
+    other = pa.compute.not_equal(before, after.cast(before.type)).fill_null(False)
+    if pa.types.is_floating(before.type):
+        other = pa.compute.and_not(other, pa.compute.is_nan(before).fill_null(False))
+    return np.asarray(pa.compute.or_(emptied, other))
+
+
+def _roomy(column: pd.Series[Any], cells: np.ndarray) -> pd.Series[Any]:
+    """A copy whose dtype can hold the new cells."""
+    import pandas as pd
+
+    dtype = column.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        new = [cell for cell in dict.fromkeys(cells.tolist()) if cell is not None and cell not in dtype.categories]
+        return column.cat.add_categories(new)
+    if isinstance(dtype, np.dtype) and dtype.kind in "iub" and any(cell is None for cell in cells):
+        return column.astype("boolean" if dtype.kind == "b" else dtype.name.replace("uint", "UInt").replace("int", "Int"))
+    return column.copy()

@@ -1,0 +1,280 @@
+"""A strip in plain Python: given rows, a policy and the sealed identifiers, what stays and why the rest went.
+
+A world is plain data: sources (rows as dicts, their policy as a dict), the kinds that are published as they are, events.
+An identifier is ``(kind, token)``; a reason is a chain of them that starts at a seal.
+"""
+
+import json
+import re
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from tests.identifiers import plain
+
+KEY = "ab" * 32
+KINDS = {
+    "arrest": {"scope": "record", "pattern": "[BKMQS][0-9]{8}"},
+    "photo": {"scope": "record", "pattern": "[0-9]{10}", "width": 10},
+    "docket": {"scope": "shared", "pattern": "[0-9]{4}[A-Z]{2}[0-9]{4}"},
+    "person": {"scope": "person", "pattern": "[0-9]{8}[A-Z]"},
+    "case": {"scope": "record", "parts": ["person", "filed"]},
+}
+BAD = "does not fit its kind"
+MASK = "RECORD"
+
+
+class Mention(NamedTuple):
+    """An identifier as a text writes it."""
+
+    kind: str
+    token: str
+    written: str
+
+
+class Text(str):
+    """A text that knows its sentences: each a tuple of words and mentions that ends with its mark and blank."""
+
+    sentences: tuple
+
+    def __new__(cls, sentences):
+        spoken = "".join(p.written if isinstance(p, Mention) else p for sentence in sentences for p in sentence)
+        self = super().__new__(cls, spoken)
+        self.sentences = tuple(map(tuple, sentences))
+        return self
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows of one source and what the policy says about them."""
+
+    form: str
+    types: dict[str, pa.DataType]
+    rows: list[dict[str, Any]]
+    columns: dict[str, dict[str, Any]]
+    text: dict[str, dict[str, Any]] = field(default_factory=dict)
+    missing: tuple[str, ...] = ("",)
+    malformed: str = "error"
+    read: dict[str, str] = field(default_factory=dict)
+    cuts: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class World:
+    """Sources, how their kinds are published, and what the register has heard."""
+
+    sources: dict[str, Source]
+    plain: frozenset[str]
+    events: list[dict[str, Any]]
+
+    def with_rows(self, rows):
+        """The same world with other rows (and no cuts)."""
+        return replace(self, sources={name: replace(s, rows=rows[name], cuts=()) for name, s in self.sources.items()})
+
+
+# -- reading ----------------------------------------------------------------------------------------------------------
+
+
+def parts_of(name):
+    """Columns that a declared column is read from."""
+    return name[1:-1].split(", ") if name.startswith("[") else [name.removesuffix("[]")]
+
+
+def drops(declared):
+    """Whether a seal drops the row."""
+    return declared["on_seal"] == "drop"
+
+
+def identifiers(source, row, name, declared):
+    """(place, token) of every reference in one cell; BAD for one that does not fit."""
+    kind, found = declared["kind"], []
+    cells = [[row[part] for part in parts_of(name)]]
+    if name.endswith("[]"):
+        cells = [[cell] for cell in row[parts_of(name)[0]] or []]
+    for place, parts in enumerate(cells):
+        texts = [plain.text_of(cell) for cell in parts]
+        texts = [None if text in source.missing else text for text in texts]
+        if all(text is None for text in texts):
+            continue
+        text = "?" if None in texts else "|".join(texts)
+        found.append((place, plain.looked_up(KEY, kind, KINDS[kind], text) or BAD))
+    return found
+
+
+def tokens(source, row):
+    """Declared column → its (place, token)."""
+    return {name: identifiers(source, row, name, declared) for name, declared in source.columns.items()}
+
+
+# -- what is barred ---------------------------------------------------------------------------------------------------
+
+
+def links(world):
+    """(mode, carrier, carried, where) of every pair that stands in one row."""
+    found = set()
+    for place, source in world.sources.items():
+        for row in source.rows:
+            cells = tokens(source, row)
+            for name, declared in source.columns.items():
+                if "carries" in declared:
+                    for other, carrier in source.columns.items():
+                        if other != name and drops(carrier):
+                            for _, one in cells[other]:
+                                for _, two in cells[name]:
+                                    if BAD not in (one, two):
+                                        pair = (carrier["kind"], one), (declared["kind"], two)
+                                        found.add((declared["carries"], *pair, f"{place}.{name}"))
+    return found
+
+
+def barred(world, sealed, remembered=frozenset()):
+    """Every barred identifier → the chain of identifiers that explains it."""
+    reasons = {identifier: (identifier,) for identifier in sealed}
+    pairs = links(world) | set(remembered)
+    while True:
+        new = {}
+        for mode, carrier, carried, _ in pairs:
+            carriers = [one for m, one, two, _ in pairs if m == "all" and two == carried]
+            reached = carrier in reasons if mode == "any" else all(one in reasons for one in carriers)
+            if reached and carried not in reasons:
+                new[carried] = (*reasons[carrier], carried)
+        if not new:
+            return reasons
+        reasons |= new
+
+
+# -- what happens to a row --------------------------------------------------------------------------------------------
+
+
+def hits(source, row, reasons):
+    """Declared column → places of its barred identifiers."""
+    kinds = {name: declared["kind"] for name, declared in source.columns.items()}
+    cells = tokens(source, row)
+    return {name: [p for p, t in own if (kinds[name], t) in reasons] for name, own in cells.items()}
+
+
+def goes(source, row, reasons):
+    """Why a row goes: ``sealed``, ``malformed`` or None."""
+    if any(token == BAD for own in tokens(source, row).values() for _, token in own):
+        return "malformed"
+    found = hits(source, row, reasons)
+    return "sealed" if any(found[name] and drops(declared) for name, declared in source.columns.items()) else None
+
+
+def without(text, reasons):
+    """A text without the sentences that mention something barred."""
+    kept = [s for s in text.sentences if not any(isinstance(p, Mention) and p[:2] in reasons for p in s)]
+    if len(kept) == len(text.sentences):
+        return text
+    flat = [list(sentence) for sentence in kept]
+    while flat:
+        if not flat[-1]:
+            flat.pop()
+        elif isinstance(flat[-1][-1], str) and not isinstance(flat[-1][-1], Mention):
+            flat[-1][-1] = flat[-1][-1].rstrip()
+            if flat[-1][-1]:
+                break
+            flat[-1].pop()
+        else:
+            break
+    return Text(flat)
+
+
+def touched(source, row, reasons):
+    """A row that stays, without what a seal reaches in it; the texts as they were written."""
+    found = hits(source, row, reasons)
+    clean = dict(row)
+    for name, text in source.text.items():
+        written = row[name]
+        mentions = written is not None and any(
+            isinstance(p, Mention) and p[:2] in reasons and p.kind in text["mentions"] for s in written.sentences for p in s
+        )
+        if text["on_seal"] == "clear" and (mentions or any(found.values())):
+            clean[name] = None
+        elif text["on_seal"] == "sentence" and mentions:
+            clean[name] = without(written, {r for r in reasons if r[0] in text["mentions"]})
+    acting = [(name, declared) for name, declared in source.columns.items() if found[name] and not drops(declared)]
+    for name, declared in acting:
+        if declared["on_seal"] == "element":
+            column = parts_of(name)[0]
+            clean[column] = [cell for place, cell in enumerate(row[column]) if place not in found[name]]
+    for name, declared in acting:
+        if declared["on_seal"] != "element":
+            for column in [*declared["on_seal"].get("redact", []), *([] if name.endswith("[]") else parts_of(name))]:
+                clean[column] = None
+    for _, declared in acting:
+        if declared["on_seal"] != "element":
+            clean |= declared["on_seal"].get("set", {})
+    return clean
+
+
+def forgotten(world, reasons):
+    """The raw rows as the policy says they would stand had the sealed arrests not happened."""
+    return {
+        name: [touched(s, row, reasons) for row in s.rows if goes(s, row, reasons) != "sealed"]
+        for name, s in world.sources.items()
+    }
+
+
+def published(world, name, row):
+    """A row as clean files show it: tokens instead of identifiers, mentions masked."""
+    source = world.sources[name]
+    clean = dict(row)
+    for column, declared in source.columns.items():
+        if declared["kind"] not in world.plain:
+            cells = [f"tok_{token}" for _, token in identifiers(source, row, column, declared)]
+            own = parts_of(column)[0]
+            if not column.endswith("[]"):
+                clean[own] = cells[0] if cells else None
+            elif row[own] is not None:
+                clean[own] = cells
+    for column, text in source.text.items():
+        if isinstance(row[column], Text):
+            sentences = [
+                [MASK if isinstance(p, Mention) and p.kind in text["mentions"] else p for p in s]
+                for s in row[column].sentences
+            ]
+            clean[column] = str(Text(sentences))
+    return clean
+
+
+def stripped(world, reasons):
+    """Source → the clean rows."""
+    rows = {}
+    for name, source in world.sources.items():
+        staying = [row for row in source.rows if not goes(source, row, reasons)]
+        rows[name] = [published(world, name, touched(source, row, reasons)) for row in staying]
+    return rows
+
+
+def policy(world):
+    """The world's policy as plain data, ready for sealing.yaml."""
+    sources = {}
+    for name, source in world.sources.items():
+        own = {"path": f"raw/{name}/*.{source.form}", "primary_key": parts_of(next(iter(source.columns)))}
+        own |= {"columns": source.columns, "missing": list(source.missing), "malformed": source.malformed}
+        own |= {"text": source.text} if source.text else {}
+        own |= {"read": source.read} if source.read else {}
+        sources[name] = own
+    publish = {kind: "plain" if kind in world.plain else "token" for kind in KINDS}
+    return {
+        "version": 1,
+        "rules": "us-ny",
+        "purpose": "predictive-model",
+        "register": {"snapshot": "seals.snap"},
+        "publish": publish,
+        "sources": sources,
+    }
+
+
+def kinds_yaml():
+    """The kinds as text."""
+    return json.dumps(KINDS)
+
+
+def token_of(kind, identifier):
+    """Token of an identifier written properly."""
+    return plain.looked_up(KEY, kind, KINDS[kind], identifier)
+
+
