@@ -1,6 +1,5 @@
 """Stage: fit and evaluate the pattern model on clean features."""
 
-import json
 from dataclasses import asdict
 
 import pandas as pd
@@ -8,6 +7,7 @@ import pandas as pd
 from models import patterns
 from models.linkage import Params, fit
 from models.storage import save
+from pipelines.measures import write_measures
 from pipelines.settings import Settings
 from sanitizers.digest import write_chain
 
@@ -27,9 +27,7 @@ def main() -> None:
     save(model, folder / "model.skops")
     measures = {name: asdict(measure) for name, measure in measured.measures.items()}
     metrics = {"measures": measures, "skipped": dict(measured.skipped), "pairs": len(pairs)}
-    (folder / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
-    measured.curves.to_csv(folder / "roc.csv", index=False)
-    made = {name: folder / name for name in ("model.skops", "metrics.json", "roc.csv")}
+    made = {"model.skops": folder / "model.skops", **write_measures(settings.build, metrics, measured.curves)}
     write_chain(folder / "chain.json", made_by="train", inputs=sources, outputs=made)
 
 

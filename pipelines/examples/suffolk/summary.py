@@ -31,7 +31,7 @@ def main() -> None:
     database.execute(f"CREATE TEMP TABLE everyone AS {everyone}")
     database.execute(f"CREATE TEMP TABLE kept AS FROM '{build / 'features' / 'cases.parquet'}'")
     figures = _one(database, _COMPARISON)
-    metrics = json.loads((build / "model" / "metrics.json").read_text(encoding="utf-8"))
+    metrics = json.loads((build / "metrics" / "train.json").read_text(encoding="utf-8"))
     summary = {
         "charges_in": odd["charges"],
         "charges_kept": clean.num_rows,

@@ -1,11 +1,11 @@
 """Stage: fit and evaluate the re-arraignment model on clean features, and score the cases whose outcome is open."""
 
-import json
 
 import pandas as pd
 
 from models.recidivism import evaluate_label, fit_label
 from models.storage import save
+from pipelines.measures import write_measures
 from pipelines.settings import Settings
 from sanitizers.digest import write_chain
 
@@ -28,9 +28,7 @@ def main() -> None:
     save(model, folder / "model.skops")
     auc = {"value": measured.auc.value, "low": measured.auc.low, "high": measured.auc.high}
     metrics = {"auc": auc, "tpr_at_5_percent_fpr": measured.true_positive_rate, "labelled_cases": len(labelled)}
-    (folder / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
-    measured.curve.to_csv(folder / "roc.csv", index=False)
-    made = {name: folder / name for name in ("model.skops", "metrics.json", "roc.csv")}
+    made = {"model.skops": folder / "model.skops", **write_measures(settings.build, metrics, measured.curve)}
     write_chain(folder / "chain.json", made_by="train", inputs={source.name: source}, outputs=made)
 
     scores = settings.build / "scores"

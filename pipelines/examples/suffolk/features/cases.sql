@@ -27,8 +27,8 @@ SELECT
     person || '|' || CAST(filed AS VARCHAR) AS case_id,
     person,
     filed,
-    count(*) OVER earlier AS prior_cases,
-    filed - max(filed) OVER earlier AS days_since_last_case,
+    count(*) OVER (PARTITION BY person ORDER BY filed ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS prior_cases,
+    filed - max(filed) OVER (PARTITION BY person ORDER BY filed ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS days_since_last_case,
     charges,
     felony_charges,
     drug_charges,
@@ -39,10 +39,7 @@ SELECT
     other_charges,
     CASE
         WHEN filed > DATE '2016-12-13' THEN NULL
-        WHEN min(filed) OVER later - filed <= 730 THEN 1
+        WHEN min(filed) OVER (PARTITION BY person ORDER BY filed ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) - filed <= 730 THEN 1
         ELSE 0
     END AS rearraigned
 FROM per_case
-WINDOW
-    earlier AS (PARTITION BY person ORDER BY filed ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING),
-    later AS (PARTITION BY person ORDER BY filed ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING)

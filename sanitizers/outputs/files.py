@@ -1,0 +1,84 @@
+"""Filter an output that stands in a file; the filtered file has the same form."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet
+
+from sanitizers.engine.forms import FORMS, RawFile, Reading
+from sanitizers.errors import Fault, PublishFailure, SourceFailure
+from sanitizers.identifiers import Key
+from sanitizers.outputs.filter import FilterCounts, filter_output
+from sanitizers.policy import Output
+from sanitizers.register.snapshot import Snapshot
+
+
+def filter_file(
+    path: Path,
+    out: Path,
+    output: Output,
+    *,
+    snapshot: Snapshot,
+    key: Key | None = None,
+    touched: pa.Table | Path | None = None,
+    reading: Reading = Reading(),
+) -> FilterCounts:
+    """Filter a Parquet or CSV file into another, published whole or not at all.
+
+    Parameters
+    ----------
+    path, out
+        The ranked list as the model wrote it, and where the filtered one goes; both of the same form.
+    touched
+        The touched tokens, or the Parquet file that holds them.
+    reading
+        How the file is written, if it is CSV.
+
+    Returns
+    -------
+    FilterCounts
+        For the keeper.
+
+    Raises
+    ------
+    SealproofError
+        See `OutputFilter`. Nothing was written; what stood at `out` before still stands.
+    """
+    for file in (path, out):
+        if file.suffix.lower() not in FORMS or file.suffix.lower() != path.suffix.lower():
+            raise SourceFailure(Fault("is neither .parquet nor .csv, or not of the other's form", where=str(file)))
+    given = _table(RawFile(path, path.name, reading))
+    known = _table(RawFile(touched, touched.name, Reading())) if isinstance(touched, Path) else touched
+    filtered, counts = filter_output(given, output, snapshot=snapshot, key=key, touched=known)
+    _publish(filtered, out, reading)
+    return counts
+
+
+def _table(file: RawFile) -> pa.Table:
+    return pa.Table.from_batches(file.batches(file.schema.names), schema=file.schema)
+
+
+def _publish(table: pa.Table, out: Path, reading: Reading) -> None:
+    staged = out.with_name(f".{out.name}.new")
+    problem = ""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with staged.open("wb") as stream:
+            if FORMS[out.suffix.lower()] == "parquet":
+                pa.parquet.write_table(table, stream)
+            else:
+                text = pl.DataFrame(pl.from_arrow(table)).write_csv(separator=reading.delimiter)
+                stream.write(text.encode(reading.encoding))
+            stream.flush()
+            os.fsync(stream.fileno())
+        staged.replace(out)
+    except OSError as error:
+        problem = f"cannot be written ({os.strerror(error.errno) if error.errno else type(error).__name__})"
+    finally:
+        staged.unlink(missing_ok=True)
+    if problem:
+        raise PublishFailure(Fault(problem, "free space or name a writable file with --out", where=str(out)))

@@ -1,0 +1,261 @@
+"""Worlds as files, and a strip of them."""
+
+import contextlib
+import datetime as dt
+import json
+import shutil
+import struct
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from sanitizers import digest
+from sanitizers.engine.contract import Engine
+from sanitizers.engine.duckdb import DuckDB
+from sanitizers.engine.forms import RawFile, Reading
+from sanitizers.identifiers import Key, Kinds
+from sanitizers.policy import Policy
+from sanitizers.register import snapshot
+from sanitizers.register.history import Register
+from sanitizers.register.rules import Rules
+from sanitizers.strip import files as strip_module
+from sanitizers.strip.files import strip_files
+from sanitizers.strip.receipt import RECEIPT, ROSTER, Receipt
+from sanitizers.trace import links_of, raw_files, read
+from tests.laws import oracle
+from tests.laws.oracle import Source, World
+from tests.register import plain as plain_register
+
+TODAY = dt.date(2019, 6, 1)
+RULES = Rules.find("us-ny", Path())
+FEED = ("kind", "identifier", "action", "statute", "effective_on", "recorded_on", "case")
+
+
+class Kept(DuckDB):
+    """An engine that is started once: closing it only forgets what it holds."""
+
+    def close(self) -> None:
+        for name, kind in self._raw.execute("SELECT table_name, table_type FROM information_schema.tables").fetchall():
+            self._raw.execute(f'DROP {"VIEW" if kind == "VIEW" else "TABLE"} IF EXISTS "{name}"')
+
+    def stop(self) -> None:
+        super().close()
+
+
+@dataclass(frozen=True)
+class Clean:
+    """What a strip published."""
+
+    receipt: Receipt
+    tables: dict[str, list[pa.Table]]
+    files: dict[str, bytes]
+
+    @property
+    def sources(self) -> dict[str, bytes]:
+        """Bytes of the clean sources and the roster, by name."""
+        return {name: content for name, content in self.files.items() if name != RECEIPT}
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Content digest of each source, over all of its files."""
+        found = {}
+        for name, tables in self.tables.items():
+            batches = [batch for table in tables for batch in table.to_batches()]
+            found[name] = digest.of_content(tables[0].schema, batches)
+        return found
+
+    @property
+    def digests_by_file(self) -> dict[str, list[str]]:
+        """Content digest of each file."""
+        return {
+            name: [digest.of_content(table.schema, table.to_batches()) for table in tables]
+            for name, tables in self.tables.items()
+        }
+
+    def rows(self, name: str) -> list[tuple]:
+        """Rows of a source in the order of its files, as comparable tuples."""
+        return [row for table in self.tables[name] for row in comparable(table)]
+
+
+class Bench:
+    """A folder in which worlds are stripped, one after the other, on one engine."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.engine = Kept()
+
+    @contextlib.contextmanager
+    def place(self) -> Iterator[Path]:
+        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+            yield Path(folder)
+
+    def strip(self, world: World, events: list[dict[str, Any]] | None = None, links: pa.Table | None = None) -> Clean:
+        """Strip a world; `events` instead of its own if given."""
+        with self.place() as folder:
+            policy = written(world, folder)
+            taken = self.snapshot(folder, world.events if events is None else events)
+            return self.strip_folder(folder, policy, taken, links)
+
+    def again(self, clean: Clean, world: World) -> Clean:
+        """Strip what was published as if it were raw."""
+        with self.place() as folder:
+            policy = written(world, folder)
+            shutil.rmtree(folder / "raw")
+            for name, content in clean.files.items():
+                if name not in (RECEIPT, ROSTER):
+                    path = folder / "raw" / name
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(content)
+            return self.strip_folder(folder, policy, self.snapshot(folder, world.events))
+
+    def strip_folder(
+        self, folder: Path, policy: Policy, taken: snapshot.Snapshot, links: pa.Table | None = None
+    ) -> Clean:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(strip_module, "DuckDB", lambda _scratch: self.engine)
+            receipt = strip_files(policy, snapshot=taken, key=Key(oracle.KEY), out=folder / "clean", links=links)
+        return published(folder / "clean", policy, receipt)
+
+    def snapshot(self, folder: Path, events: list[dict[str, Any]]) -> snapshot.Snapshot:
+        register = Register(folder / "register", kinds=Kinds.parse(oracle.kinds_yaml()), key=Key(oracle.KEY))
+        register.add(feed(events), rules=RULES, delivered_on=TODAY)
+        path = folder / "seals.snap"
+        with self.engine as engine:
+            register.snapshot(path, rules=RULES, purpose="predictive-model", as_of=TODAY, engine=engine)
+        return snapshot.load(path)
+
+    def links(self, world: World) -> pa.Table:
+        """The links of a world as the register remembers them."""
+        with self.place() as folder, self.engine as engine:
+            policy, kinds, key = written(world, folder), Kinds.parse(oracle.kinds_yaml()), Key(oracle.KEY)
+            register = Register(folder / "register", kinds=kinds, key=key)
+            register.remember(links_of(engine, read(engine, policy, raw_files(policy), kinds, key)))
+            return register.links()
+
+
+def sealed(events: list[dict[str, Any]]) -> set[tuple[str, str]]:
+    """Identifiers that the register holds barred, in plain Python."""
+    states = plain_register.in_force(
+        [event | {"identifier": oracle.token_of(event["kind"], event["identifier"])} for event in events], TODAY
+    )
+    return {(kind, token) for kind, token, _, _ in states}
+
+
+def feed(events: list[dict[str, Any]]) -> pa.Table:
+    """Events as the table that a register takes in."""
+    rows = [{name: str(event[name]) if event[name] is not None else None for name in FEED} for event in events]
+    return pa.Table.from_pylist(rows, schema=pa.schema([(name, pa.string()) for name in FEED]))
+
+
+def written(world: World, folder: Path) -> Policy:
+    """Write a world's raw files and policy."""
+    for name, source in world.sources.items():
+        own = folder / "raw" / name
+        own.mkdir(parents=True)
+        bounds = [0, *sorted(source.cuts), len(source.rows)]
+        for number, (low, high) in enumerate(zip(bounds, bounds[1:], strict=False)):
+            write = write_csv if source.form == "csv" else write_parquet
+            write(source, source.rows[low:high], own / f"{number}.{source.form}")
+    (folder / "sealing.yaml").write_text(yaml.safe_dump(plain_data(oracle.policy(world)), allow_unicode=True))
+    return Policy.load(folder / "sealing.yaml")
+
+
+def plain_data(value: Any) -> Any:
+    return json.loads(json.dumps(value))
+
+
+def cells(source: Source, rows: list[dict[str, Any]], column: str) -> list[Any]:
+    return [str(row[column]) if isinstance(row[column], oracle.Text) else row[column] for row in rows]
+
+
+def write_parquet(source: Source, rows: list[dict[str, Any]], path: Path) -> None:
+    columns = {name: pa.array(cells(source, rows, name), kind) for name, kind in source.types.items()}
+    pq.write_table(pa.table(columns, schema=pa.schema(list(source.types.items()))), path)
+
+
+def write_csv(source: Source, rows: list[dict[str, Any]], path: Path) -> None:
+    mark = source.read.get("delimiter", ",")
+
+    def cell(value: str | None) -> str:
+        if value is None:
+            return ""
+        quoted = value == "" or any(character in value for character in f'{mark}"\r\n')
+        return '"' + value.replace('"', '""') + '"' if quoted else value
+
+    lines = [mark.join(source.types), *(mark.join(cell(row[name]) for name in source.types) for row in rows)]
+    text = "\n".join(lines) + "\n"
+    path.write_bytes(text.encode(source.read.get("encoding", "utf-8")))
+
+
+def published(folder: Path, policy: Policy, receipt: Receipt) -> Clean:
+    """Read what was published."""
+    tables = {}
+    for name, source in policy.sources.items():
+        paths = sorted((folder / name).iterdir()) if len(policy.sources) > 1 else sorted(folder.glob("[0-9]*"))
+        tables[name] = [table_of(path, source.read) for path in paths]
+    files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return Clean(receipt, tables, files)
+
+
+def table_of(path: Path, reading: Reading) -> pa.Table:
+    file = RawFile(path, path.name, reading)
+    if file.form == "parquet":
+        return pq.read_table(path)
+    return pa.Table.from_batches(list(file.batches(file.schema.names)), file.schema)
+
+
+# -- comparing --------------------------------------------------------------------------------------------------------
+
+
+def logical(kind: pa.DataType) -> str:
+    """Name of a type without what only tells how it is stored."""
+    if pa.types.is_dictionary(kind):
+        return logical(kind.value_type)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return f"list<{logical(kind.value_type)}>"
+    if pa.types.is_struct(kind):
+        return "struct<" + ",".join(f"{kind.field(i).name}:{logical(kind.field(i).type)}" for i in range(kind.num_fields)) + ">"
+    return str(kind).removeprefix("large_")
+
+
+def values(column: pa.ChunkedArray) -> list[Any]:
+    """Cells as Python values that are equal only where the cells are: floats by their bits, moments as integers."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return values(pa.chunked_array([chunk.dictionary_decode() for chunk in column.chunks], kind.value_type))
+    if pa.types.is_temporal(kind):
+        whole = pa.int32() if kind.bit_width == 32 else pa.int64()
+        return column.cast(whole).to_pylist()
+    if pa.types.is_floating(kind):
+        code = {32: "<f", 64: "<d"}[kind.bit_width]
+        return [None if cell is None else struct.pack(code, cell).hex() for cell in column.to_pylist()]
+    return [repr(cell) for cell in column.to_pylist()]
+
+
+def comparable(table: pa.Table) -> list[tuple]:
+    return list(zip(*(values(column) for column in table.columns), strict=True))
+
+
+def expected_types(world: World, name: str) -> dict[str, pa.DataType]:
+    """Types of a source's clean columns."""
+    source = world.sources[name]
+    types = dict(source.types)
+    for column, declared in source.columns.items():
+        if declared["kind"] not in world.plain:
+            own = oracle.parts_of(column)[0]
+            types[own] = pa.list_(pa.string()) if column.endswith("[]") else pa.string()
+    return types
+
+
+def expected(world: World, name: str, rows: list[dict[str, Any]]) -> list[tuple]:
+    """Rows of the oracle as comparable tuples."""
+    types = expected_types(world, name)
+    columns = {c: pa.array([row[c] for row in rows], kind) for c, kind in types.items()}
+    return comparable(pa.table(columns, schema=pa.schema(list(types.items()))))
