@@ -7,7 +7,7 @@ SUFFOLK := pipelines/examples/suffolk
 export MLFLOW_DISABLE_TELEMETRY = true
 export DVC_NO_ANALYTICS = 1
 export GX_ANALYTICS_ENABLED = false
-export PYTHONDONTWRITEBYTECODE = 1
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo suffolk suffolk-input test soak bench lint clean lock
 

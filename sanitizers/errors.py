@@ -16,7 +16,7 @@ A message names the file, the column, the line and the remedy. It never quotes a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -111,14 +111,24 @@ class NothingChecked(SealproofError):
 class Faults(list[Fault]):
     """Faults of one run, gathered so that they can be told together."""
 
+    def __init__(self, faults: Iterable[Fault] = ()) -> None:
+        super().__init__(faults)
+        self._gathered: dict[type[SealproofError], int] = {}
+
+    def gather(self, error: SealproofError) -> None:
+        """Add the faults of an error."""
+        self.extend(error.faults)
+        self._gathered[type(error)] = self._gathered.get(type(error), 0) + len(error.faults)
+
     def say(self, problem: str, remedy: str = "", *, where: str = "", column: str = "", line: int | None = None) -> None:
         """Add one fault."""
         self.append(Fault(problem, remedy, where=where, column=column, line=line))
 
     def stop(self, error: type[SealproofError]) -> None:
-        """Raise `error` with everything gathered so far, if anything was."""
+        """Raise `error` with everything gathered so far, if anything was; the class of errors gathered alone is kept."""
         if self:
-            raise error(*self)
+            alone = [kind for kind, count in self._gathered.items() if count == len(self)]
+            raise (alone[0] if alone else error)(*self)
 
 
 @contextmanager
@@ -136,4 +146,4 @@ def gathered(faults: Faults) -> Iterator[None]:
     try:
         yield
     except SealproofError as error:
-        faults.extend(error.faults)
+        faults.gather(error)

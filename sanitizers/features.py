@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,26 +27,28 @@ from sanitizers.engine.duckdb import DuckDB
 from sanitizers.engine.forms import ROWS, RawFile, files_of, fixed_folder
 from sanitizers.errors import ConfigurationError, EngineFailure, Fault, Faults, PublishFailure, SourceFailure, gathered
 from sanitizers.policy import Policy
-from sanitizers.queries import TIE, Query, aggregates, column_line, queries, quoted
+from sanitizers.queries import TIE, Query, queries, quoted
 from sanitizers.strip.receipt import RECEIPT, Receipt
 
 FORMAT = 1
 CHAIN = "chain.json"
 _FRACTIONS = frozenset({"FLOAT", "DOUBLE", "DECIMAL"})
 _WHOLE = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"})
+_NAME = re.compile(r'"?(\w+)"?(?:\."(\w+)")?')
+_EXACT = (None, "", "min", "max", "count")
 _ROUNDED = frozenset({"round", "floor", "ceil", "ceiling", "trunc"})
 
 
 def compute(policy: Policy, *, clean: Path, out: Path, names: Sequence[str] | None = None) -> dict[str, str]:
-    """Compute the features of a policy that have a query, and publish them as one folder.
+    r"""Compute the features of a policy that have a query, and publish them as one folder.
 
     Parameters
     ----------
     clean
         Folder that `strip_files` published.
     out
-        Folder of the features: ``<name>.parquet`` each, rows sorted by all columns with nulls first, and ``chain.json``,
-        which says from which receipt and which queries they were made. Equal content gives equal bytes.
+        Folder of the features: ``<name>.parquet`` each, rows sorted by all columns with nulls first, and
+        ``chain.json``, which says from which receipt and queries they were made. Equal content gives equal bytes.
     names
         The features to publish; all if None. What they read is computed as well.
 
@@ -56,26 +60,44 @@ def compute(policy: Policy, *, clean: Path, out: Path, names: Sequence[str] | No
     Raises
     ------
     ConfigurationError
-        See `queries`; a column that no source has; sums over floats; an answer with other columns than declared.
+        See `queries`; a column that no source has; a sum over floats; an answer with other columns than declared.
     SourceFailure
         The clean folder is not what strip published, or a value does not fit its declared type.
 
     Examples
     --------
-    >>> compute(Policy.load(Path("sealing.yaml")), clean=Path("clean"), out=Path("features"))  # doctest: +SKIP
-    {'person_history': '9f2c…'}
+    >>> import tempfile
+    >>> from sanitizers.strip.receipt import Receipt
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> (folder / "clean").mkdir()
+    >>> _ = (folder / "clean/a.csv").write_text("id,person\ntok_1,tok_8\ntok_2,tok_8\n")
+    >>> receipt = Receipt("", "", "", "", "", "", "", {}, digest.of_folder(folder / "clean"))
+    >>> _ = (folder / "clean/receipt.json").write_text(receipt.to_json())
+    >>> _ = (folder / "n.sql").write_text("SELECT person, count(*) AS n FROM arrests GROUP BY person")
+    >>> _ = (folder / "sealing.yaml").write_text('''
+    ... version: 1
+    ... rules: us-ny
+    ... purpose: predictive-model
+    ... register: {snapshot: ny.snap}
+    ... sources:
+    ...   arrests: {path: raw/a.csv, primary_key: id, columns: {id: {kind: arrest, on_seal: drop}}}
+    ... features: {n: {sql: n.sql, columns: {person: token, n: int64}}}
+    ... ''')
+    >>> policy = Policy.load(folder / "sealing.yaml")
+    >>> files = compute(policy, clean=folder / "clean", out=folder / "features")
+    >>> pa.parquet.read_table(folder / "features/n.parquet").to_pylist()
+    [{'person': 'tok_8', 'n': 2}]
     """
     _apart(out, clean)
     plan = _needed(queries(policy), names)
-    with publish.publishing(out) as stage:
-        with _computed(policy, plan, clean, stage.scratch) as (connection, receipt):
-            outputs = {}
-            for name in plan if names is None else names:
-                path = stage.new / f"{name}.parquet"
-                with pa.parquet.ParquetWriter(path, plan[name].schema) as writer:
-                    for rows in _rows(connection, plan[name]):
-                        writer.write_table(rows, row_group_size=ROWS)
-                outputs[name] = digest.of_file(path)
+    outputs = {}
+    with publish.publishing(out) as stage, _computed(policy, plan, clean, stage.scratch) as (connection, receipt):
+        for name in plan if names is None else names:
+            path = stage.new / f"{name}.parquet"
+            with pa.parquet.ParquetWriter(path, plan[name].schema) as writer:
+                for rows in _rows(connection, plan[name]):
+                    writer.write_table(rows, row_group_size=ROWS)
+            outputs[name] = digest.of_file(path)
         chain = {
             "format": FORMAT,
             "made_by": "features",
@@ -88,7 +110,7 @@ def compute(policy: Policy, *, clean: Path, out: Path, names: Sequence[str] | No
 
 
 def recompute(policy: Policy, clean: Path, name: str) -> str:
-    """Content digest of a feature, computed anew; nothing is written.
+    """Content digest of a feature, computed anew from clean sources; nothing is written.
 
     Raises
     ------
@@ -97,8 +119,8 @@ def recompute(policy: Policy, clean: Path, name: str) -> str:
     """
     plan = _needed(queries(policy), [name])
     with _computed(policy, plan, clean, None) as (connection, _):
-        query = plan[name]
-        return digest.of_content(query.schema, (batch for rows in _rows(connection, query) for batch in rows.to_batches()))
+        batches = (batch for rows in _rows(connection, plan[name]) for batch in rows.to_batches())
+        return digest.of_content(plan[name].schema, batches)
 
 
 def _apart(out: Path, clean: Path) -> None:
@@ -108,13 +130,14 @@ def _apart(out: Path, clean: Path) -> None:
 
 
 def _needed(plan: dict[str, Query], names: Sequence[str] | None) -> dict[str, Query]:
-    """The queries of `names` and what they read, in order."""
+    """Keep the queries of `names` and those that they read, in order."""
     if names is None:
         return plan
     faults = Faults()
     for name in names:
         if name not in plan:
-            faults.say("is no feature with a query", nearest(name, set(plan)), where="sealing.yaml", column=f"features.{name}")
+            remedy = nearest(name, set(plan))
+            faults.say("is no feature with a query", remedy, where="sealing.yaml", column=f"features.{name}")
     faults.stop(ConfigurationError)
     needed = set(names)
     for name in reversed(plan):
@@ -124,40 +147,42 @@ def _needed(plan: dict[str, Query], names: Sequence[str] | None) -> dict[str, Qu
 
 
 @contextmanager
-def _computed(policy: Policy, plan: dict[str, Query], clean: Path, scratch: Path | None) -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
-    """A connection that holds the features of `plan`, and the receipt's SHA-256."""
+def _computed(
+    policy: Policy, plan: dict[str, Query], clean: Path, scratch: Path | None
+) -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
+    """Yield a connection that holds the features of `plan`, and the SHA-256 of the receipt."""
     files = _clean_files(policy, plan, clean)
     receipt = _check_published(clean, files)
-    with DuckDB(scratch) as engine:
+    engine = DuckDB(scratch)
+    with engine:
         connection = engine.confined(files)
         for query in plan.values():
             _check_bound(connection, query)
-            _execute(connection, query, f"CREATE TABLE {_quoted(query.name)} AS {query.cast}")
+            _execute(connection, query, f"CREATE TABLE {quoted(query.name)} AS {query.cast}")
         yield connection, receipt
 
 
 def _clean_files(policy: Policy, plan: dict[str, Query], clean: Path) -> dict[str, tuple[RawFile, ...]]:
-    """The clean files of each source that the plan reads: where strip put them, by the policy's own patterns."""
+    """Find the clean files of each source that is read, by the policy's own patterns, where strip has put them."""
     patterns = {name: policy.resolve(source.path).absolute() for name, source in policy.sources.items()}
     common = os.path.commonpath([fixed_folder(str(pattern)) for pattern in patterns.values()])
     root = clean.absolute()
-    read = frozenset[str]().union(*(query.reads for query in plan.values()))
     faults = Faults()
     found = {}
-    for name in sorted(read & policy.sources.keys()):
-        pattern = str(patterns[name].relative_to(common))
+    for name in sorted({name for query in plan.values() for name in query.reads} & patterns.keys()):
+        pattern, reading = str(patterns[name].relative_to(common)), policy.sources[name].read
         with gathered(faults):
-            found[name] = files_of(pattern, policy.sources[name].read, folder=root, root=root)
+            found[name] = files_of(pattern, reading, folder=root, root=root)
             for file in found[name]:
                 if not file.schema.equals(found[name][0].schema):
-                    faults.say("has other columns than the first file of its source", "list it as a source of its own",
-                               where=f"{name}: {file.name}")
+                    remedy = "list it as a source of its own"
+                    faults.say("has other columns than the first file of its source", remedy, where=str(file.path))
     faults.stop(SourceFailure)
     return found
 
 
 def _check_published(clean: Path, files: dict[str, tuple[RawFile, ...]]) -> str:
-    """SHA-256 of the receipt, if every file to be read is the one it names, and none that it names is gone."""
+    """Digest the receipt; every file to be read must be one that it names, and none that it names may be gone."""
     known = Receipt.read(clean / RECEIPT).files
     faults = Faults()
     for file in (file for own in files.values() for file in own):
@@ -170,78 +195,104 @@ def _check_published(clean: Path, files: dict[str, tuple[RawFile, ...]]) -> str:
     return digest.of_file(clean / RECEIPT)
 
 
+# -- what the engine makes of a query ---------------------------------------------------------------------------------
+
+
 def _check_bound(connection: duckdb.DuckDBPyConnection, query: Query) -> None:
-    """Check what the engine makes of a query before any row is read: names, the answer's columns, types."""
+    """Check names, columns and types of a query before any row is read."""
     bound = _plan(connection, query, query.sql)
     if bound["error"]:
         raise ConfigurationError(_unbound(connection, query, bound))
-    given = [row[0] for row in _execute(connection, query, f"DESCRIBE {query.sql}").fetchall()]
-    declared = list(query.types)
-    if given != declared:
-        missing = [name for name in declared if name not in given]
-        more = [name for name in given if name not in declared]
-        problem = "; ".join(
-            f"{what}: {', '.join(names)}" for what, names in (("missing", missing), ("not declared", more)) if names
-        )
-        remedy = f"answer exactly {', '.join(declared)}, each once, or change `columns:` in sealing.yaml"
-        raise ConfigurationError(Fault(f"columns differ from the declared ones: {problem or 'order or number'}", remedy, where=query.where))
+    declared, given = list(query.types), _execute(connection, query, f"DESCRIBE {query.sql}").fetchall()
+    if [row[0] for row in given] != declared:
+        raise ConfigurationError(_other_columns(query, declared, [row[0] for row in given]))
     Faults(_fraction_faults(_plan(connection, query, query.cast), query)).stop(ConfigurationError)
 
 
-def _plan(connection: duckdb.DuckDBPyConnection, query: Query, sql: str) -> dict[str, Any]:
-    """The engine's own plan of a query, with the types it found; or what it could not make out."""
-    told = connection.execute("SELECT json_serialize_plan(?)", [sql]).fetchone()
-    return json.loads(told[0])
+def _plan(connection: duckdb.DuckDBPyConnection, query: Query, sql: str) -> Any:
+    """Ask for the engine's own plan of a query, with the types that it found; or what it could not make out."""
+    told = _execute(connection, query, "SELECT json_serialize_plan(?)", [sql]).fetchall()
+    return json.loads(told[0][0])
 
 
 def _unbound(connection: duckdb.DuckDBPyConnection, query: Query, bound: dict[str, Any]) -> Fault:
-    """What the engine could not make out, in our words."""
-    name = str(bound.get("name", ""))
-    line = next((_line(node) for node in query.tree.walk() if isinstance(node, exp.Column) and node.name.lower() == name.lower()), None)
+    """Tell in our words what the engine could not make out, and at which name."""
+    text = query.sql.encode()[int(bound["position"]) :].decode(errors="ignore") if "position" in bound else ""
+    at = _NAME.match(text)
+    name = (at[2] or at[1]) if at else ""
+    fault = partial(Fault, where=query.where, column=name, line=query.line_of(name))
+    columns = "SELECT column_name FROM duckdb_columns() WHERE list_contains(?, table_name)"
+    known = {row[0] for row in _execute(connection, query, columns, [sorted(query.reads)]).fetchall()}
     if bound.get("error_subtype") == "COLUMN_NOT_FOUND":
-        columns = "SELECT DISTINCT column_name FROM duckdb_columns() WHERE schema_name = 'confined' AND list_contains(?, table_name)"
-        known = {row[0] for row in connection.execute(columns, [sorted(query.reads)]).fetchall()}
-        return Fault("no such column", nearest(name, known), where=query.where, column=name, line=line)
+        return fault("no such column", nearest(name, known))
     remedy = "look at names, GROUP BY and types: every column of a CSV source is text until it is CAST"
-    return Fault(f"the engine cannot make out the query ({bound.get('error_type')})", remedy, where=query.where, column=name, line=line)
+    return fault(f"the engine cannot make out the query ({bound.get('error_type')})", remedy)
+
+
+def _other_columns(query: Query, declared: list[str], given: list[str]) -> Fault:
+    differ = {
+        "missing": [name for name in declared if name not in given],
+        "not declared": [name for name in given if name not in declared],
+    }
+    told = "; ".join(f"{what}: {', '.join(names)}" for what, names in differ.items() if names)
+    remedy = f"answer {', '.join(declared)}, in this order, or change `columns:` in sealing.yaml"
+    problem = f"the columns are not the declared ones ({told or 'another order, or one twice'})"
+    return Fault(problem, remedy, where=query.where)
+
+
+def _fraction_faults(plan: Any, query: Query) -> Iterator[Fault]:
+    """Find aggregates over floats, and casts that round as the engine likes."""
+    for node in _nodes(plan):
+        if _sums_floats(node):
+            problem, remedy = "sums floats, whose last digits depend on the order of rows", "CAST(x AS DECIMAL(18, 6))"
+            yield Fault(problem, remedy, where=query.where, column=node["name"], line=query.line_of("sum", "avg"))
+        elif _rounds(node):
+            problem = "casts a fraction to a whole number, which engines round differently"
+            yield Fault(problem, "CAST(ROUND(x) AS BIGINT)", where=query.where)
+
+
+def _sums_floats(node: dict[str, Any]) -> bool:
+    aggregate = node.get("expression_class") in ("BOUND_AGGREGATE", "BOUND_WINDOW") and node.get("name") not in _EXACT
+    return aggregate and any(kind["id"] in ("FLOAT", "DOUBLE") for kind in node.get("arguments", []))
+
+
+def _rounds(node: dict[str, Any]) -> bool:
+    if node.get("expression_class") != "BOUND_CAST" or node["return_type"]["id"] not in _WHOLE:
+        return False
+    return node["child"].get("name") not in _ROUNDED and _has_fraction(node["child"])
 
 
 def _nodes(plan: Any) -> Iterator[dict[str, Any]]:
     if isinstance(plan, dict):
         yield plan
-    for part in plan.values() if isinstance(plan, dict) else plan if isinstance(plan, list) else ():
-        yield from _nodes(part)
+        plan = list(plan.values())
+    if isinstance(plan, list):
+        for part in plan:
+            yield from _nodes(part)
 
 
-def _fraction_faults(plan: dict[str, Any], query: Query) -> Iterator[Fault]:
-    """Aggregates over floats, whose last bits depend on the order of rows, and casts that round as the engine likes."""
-    calls = [call for call in query.tree.find_all(exp.Anonymous) if call.name.lower() in ("sum", "avg")]
-    line = _line(calls[0]) if len(calls) == 1 else None
-    for node in _nodes(plan):
-        what = node.get("expression_class")
-        if what in ("BOUND_AGGREGATE", "BOUND_WINDOW") and node.get("name") not in (None, "", "min", "max", "count"):
-            if {kind["id"] for kind in node["arguments"]} & {"FLOAT", "DOUBLE"}:
-                yield Fault("sums floats: the last digits depend on the order of rows", "sum CAST(x AS DECIMAL(18, 6))",
-                            where=query.where, column=node["name"], line=line)
-        elif what == "BOUND_CAST" and node["return_type"]["id"] in _WHOLE:
-            given = node["child"]["return_type"]
-            if given["id"] in _FRACTIONS and node["child"].get("name") not in _ROUNDED and (given["type_info"] or {}).get("scale") != 0:
-                yield Fault("casts a fraction to a whole number: engines round it differently", "CAST(ROUND(x) AS BIGINT)",
-                            where=query.where)
+def _has_fraction(node: dict[str, Any]) -> bool:
+    kind = node.get("return_type") or node.get("value", {}).get("type") or {"id": "BOOLEAN"}
+    return kind["id"] in _FRACTIONS and (kind["type_info"] or {}).get("scale") != 0
 
 
-def _execute(connection: duckdb.DuckDBPyConnection, query: Query, sql: str) -> duckdb.DuckDBPyConnection:
-    """Run a statement of a query; the engine's own words are withheld, because they may quote the data."""
+# -- running ----------------------------------------------------------------------------------------------------------
+
+
+def _execute(
+    connection: duckdb.DuckDBPyConnection, query: Query, sql: str, bound: Sequence[Any] = ()
+) -> duckdb.DuckDBPyConnection:
+    """Run a statement for a query; the engine's own words are withheld, because they may quote the data."""
     try:
-        return connection.execute(sql)
+        return connection.execute(sql, bound)
     except duckdb.Error as error:
-        tie = _TIE.search(str(error))
+        tie = TIE.search(str(error))
         unfit = isinstance(error, duckdb.DataError | duckdb.InvalidInputException)
         kind = type(error).__name__
     if tie:
+        problem, remedy = "the ORDER BY of a window leaves rows equal", "add the columns of the primary key to it"
         line = int(tie[1]) if tie[1] else None
-        remedy = "add the columns of a primary key to its ORDER BY"
-        raise ConfigurationError(Fault("the ORDER BY of a window leaves rows equal", remedy, where=query.where, line=line))
+        raise ConfigurationError(Fault(problem, remedy, where=query.where, line=line))
     if unfit:
         raise SourceFailure(_unfit(connection, query))
     remedy = "its message is withheld, because it may quote the data"
@@ -249,24 +300,34 @@ def _execute(connection: duckdb.DuckDBPyConnection, query: Query, sql: str) -> d
 
 
 def _unfit(connection: duckdb.DuckDBPyConnection, query: Query) -> Fault:
-    """Which part of a query meets a value that does not fit."""
-    inside = Fault("a value does not fit a cast or a calculation", "try_cast and try_strptime give null", where=query.where)
-    probes = [("", "*"), *((name, f"CAST({_quoted(name)} AS {kind})") for name, (kind, _) in query.types.items())]
-    for name, counted in probes:
-        try:
-            connection.execute(f"SELECT count({counted}) FROM ({query.sql}) AS answer")
-        except duckdb.Error:
-            return Fault("a value does not fit the declared type", "declare a wider type, or mend the query", where=query.where, column=name) if name else inside
+    """Find the part of a query that meets a value which does not fit."""
+    remedy = "TRY_CAST and try_strptime answer null where a value does not fit"
+    problem = "a value does not fit a cast or a calculation, or a subquery answers several rows"
+    inside = Fault(problem, remedy, where=query.where)
+    if not _runs(connection, query, "*"):
+        return inside
+    for name, (kind, _) in query.types.items():
+        if not _runs(connection, query, f"CAST({quoted(name)} AS {kind})"):
+            problem = "a value does not fit the declared type, or a cast on the way to it"
+            return Fault(problem, f"declare a wider type; {remedy}", where=query.where, column=name)
     return inside
 
 
+def _runs(connection: duckdb.DuckDBPyConnection, query: Query, counted: str) -> bool:
+    try:
+        connection.execute(f"SELECT count({counted}) FROM ({query.sql}) AS answer")  # noqa: S608 - a checked tree
+    except duckdb.Error:
+        return False
+    return True
+
+
 def _rows(connection: duckdb.DuckDBPyConnection, query: Query) -> Iterator[pa.Table]:
-    """The rows of a computed feature in total order, in tables of `ROWS`; one zero and one NaN."""
+    """Yield the rows of a computed feature in total order, `ROWS` at a time, with one zero and one NaN."""
     waiting = query.schema.empty_table()
-    ordered = f"SELECT * FROM {_quoted(query.name)} ORDER BY ALL NULLS FIRST"
+    ordered = f"SELECT * FROM {quoted(query.name)} ORDER BY ALL NULLS FIRST"  # noqa: S608 - a quoted name
     for batch in _execute(connection, query, ordered).to_arrow_reader(ROWS):
-        columns = [_tidy(column) for column in pa.Table.from_batches([batch]).cast(query.schema).columns]
-        waiting = pa.concat_tables([waiting, pa.table(columns, schema=query.schema)])
+        rows = pa.Table.from_batches([batch]).cast(query.schema)
+        waiting = pa.concat_tables([waiting, pa.table([_one_zero(column) for column in rows.columns], rows.schema)])
         while waiting.num_rows >= ROWS:
             yield waiting[:ROWS].combine_chunks()
             waiting = waiting[ROWS:]
@@ -274,10 +335,10 @@ def _rows(connection: duckdb.DuckDBPyConnection, query: Query) -> Iterator[pa.Ta
         yield waiting.combine_chunks()
 
 
-def _tidy(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _one_zero(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if not pa.types.is_floating(column.type):
         return column
     return pc.if_else(pc.is_nan(column), float("nan"), pc.add(column, 0.0))
 
 
-__all__ = ["CHAIN", "FUNCTIONS", "Query", "compute", "queries", "recompute"]
+__all__ = ["CHAIN", "compute", "recompute"]

@@ -63,7 +63,10 @@ def publishing(target: Path) -> Iterator[Stage]:
     >>> [path.name for path in target.iterdir()]
     ['a.txt']
     """
+    if target.exists() and not target.is_dir():
+        raise PublishFailure(Fault("is a file", "name a folder with --out", where=str(target)))
     problem = None
+    target = target.resolve()
     private = target.parent / f".{target.name}.sealproof"
     try:
         private.mkdir(parents=True, exist_ok=True, mode=0o700)

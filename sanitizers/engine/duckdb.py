@@ -132,7 +132,7 @@ class DuckDB(Engine):
             _transcode(path, reading.encoding)
 
     def confined(self, sources: Mapping[str, Sequence[RawFile]] | None = None) -> duckdb.DuckDBPyConnection:
-        """The connection, for good unable to reach files or the network or to change its settings.
+        """Give the connection, for good unable to reach files or the network or to change its settings.
 
         Parameters
         ----------
@@ -157,7 +157,7 @@ class DuckDB(Engine):
         self._raw.execute("SET allowed_paths = ?", [parquet])
 
     def _whole(self, files: Sequence[RawFile]) -> ir.Table:
-        """All files of one source as one table."""
+        """Read all files of one source as one table."""
         names = files[0].schema.names
         if all(file.form == "parquet" for file in files):
             paths = [str(file.path) for file in files]

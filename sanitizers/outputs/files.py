@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import polars as pl
@@ -16,6 +17,8 @@ from sanitizers.outputs.filter import FilterCounts, filter_output
 from sanitizers.policy import Output
 from sanitizers.register.snapshot import Snapshot
 
+_PLAIN = Reading()
+
 
 def filter_file(
     path: Path,
@@ -25,7 +28,7 @@ def filter_file(
     snapshot: Snapshot,
     key: Key | None = None,
     touched: pa.Table | Path | None = None,
-    reading: Reading = Reading(),
+    reading: Reading = _PLAIN,
 ) -> FilterCounts:
     """Filter a Parquet or CSV file into another, published whole or not at all.
 
@@ -79,6 +82,7 @@ def _publish(table: pa.Table, out: Path, reading: Reading) -> None:
     except OSError as error:
         problem = f"cannot be written ({os.strerror(error.errno) if error.errno else type(error).__name__})"
     finally:
-        staged.unlink(missing_ok=True)
+        with suppress(OSError):
+            staged.unlink(missing_ok=True)
     if problem:
         raise PublishFailure(Fault(problem, "free space or name a writable file with --out", where=str(out)))

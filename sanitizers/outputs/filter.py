@@ -15,9 +15,10 @@ import polars as pl
 import pyarrow as pa
 
 from sanitizers.documents import nearest
-from sanitizers.errors import ConfigurationError, Fault, Faults, KeyFailure, RegisterFailure, SourceFailure
-from sanitizers.identifiers import TOKEN_PREFIX, Key, as_text, join_parts, sentinel_tokens, tokenise
+from sanitizers.errors import ConfigurationError, Fault, Faults, SourceFailure
+from sanitizers.identifiers import Key, as_text, join_parts
 from sanitizers.outputs.tables import Rows, rows_of
+from sanitizers.outputs.tokens import Halves, among, check_kind, tokens_of
 from sanitizers.policy import Asked, Column, Named, Output, Reference
 from sanitizers.register.snapshot import Snapshot
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Frame = TypeVar("Frame", pa.Table, "pd.DataFrame")
-Halves = tuple[np.ndarray, np.ndarray]
-_PUBLISHED = rf"^{TOKEN_PREFIX}[0-9a-f]{{32}}$"
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,8 @@ class OutputFilter:
     snapshot
         What is barred.
     key
-        The register's key; not needed where every identifier is a published token.
+        The register's key; not needed where every identifier is a published token. Nothing in a token shows which key
+        it was made with: compare the fingerprints of the clean sources' receipt and of the snapshot.
     touched
         Rows ``kind, hi, lo``: the tokens of the records that the keeper's strip has touched. Needed where the policy
         says ``on_touched: drop``.
@@ -88,14 +88,14 @@ class OutputFilter:
         self, output: Output, *, snapshot: Snapshot, key: Key | None = None, touched: pa.Table | None = None
     ) -> None:
         self.output, self._snapshot, self._key = output, snapshot, key
-        named = [*output.asked_by.values(), *output.columns.values()]
-        _check_kinds(named, snapshot, key)
+        named: list[Asked | Named] = [*output.asked_by.values(), *output.columns.values()]
+        for kind in sorted({column.kind for column in named}):
+            check_kind(kind, snapshot, key)
         drops = [column for column, named in output.columns.items() if named.on_touched == "drop"]
         if drops and touched is None:
             remedy = "give the keeper's list of touched tokens, or write `on_touched: keep_redacted`"
-            raise ConfigurationError(
-                *(Fault("touched records are to be dropped", remedy, column=name) for name in drops)
-            )
+            fault = "touched records are to be dropped, and nothing tells which these are"
+            raise ConfigurationError(*(Fault(fault, remedy, column=name) for name in drops))
         self._touched = _by_kind(touched) if drops and touched is not None else {}
 
     def __repr__(self) -> str:
@@ -169,36 +169,10 @@ class OutputFilter:
             if not faults:
                 texts = [as_text(rows.column(part), part) for part in reference.parts]
                 text = join_parts(texts) if len(texts) > 1 else texts[0]
-                found[name] = column.kind, self._halves(text, name, column.kind)
+                kind = self._snapshot.kinds[column.kind]
+                found[name] = column.kind, tokens_of(text, column=name, name=column.kind, kind=kind, key=self._key)
         faults.stop(ConfigurationError)
         return found
-
-    def _halves(self, texts: pl.Series, name: str, kind: str) -> Halves:
-        """The token of every cell; each must have one."""
-        if texts.null_count():
-            problem = f"{texts.null_count()} cell(s) are empty"
-            raise SourceFailure(Fault(problem, "an output names a record in every row", column=name))
-        token = pl.DataFrame({"c": texts}).select(
-            ready=pl.col("c").str.contains(_PUBLISHED),
-            hi=pl.col("c").str.slice(4, 16).str.to_integer(base=16, dtype=pl.UInt64, strict=False),
-            lo=pl.col("c").str.slice(20, 16).str.to_integer(base=16, dtype=pl.UInt64, strict=False),
-        )
-        ready = token["ready"].to_numpy()
-        hi, lo = (token[half].fill_null(0).to_numpy().copy() for half in ("hi", "lo"))
-        if not ready.all():
-            plain = np.flatnonzero(~ready)
-            hi[plain], lo[plain] = self._hashed(texts.gather(plain), name, kind)
-        return hi, lo
-
-    def _hashed(self, texts: pl.Series, name: str, kind: str) -> Halves:
-        if self._key is None:
-            remedy = "name the key with --key-file, or filter published tokens"
-            raise KeyFailure(Fault("holds identifiers that are no tokens, and no key was given", remedy, column=name))
-        own = tokenise(texts, name=kind, kind=self._snapshot.kinds[kind], key=self._key)
-        if len(own.malformed):
-            problem = f"{len(own.malformed)} cell(s) do not fit the kind {kind}"
-            raise SourceFailure(Fault(problem, "mend what writes the output", column=name))
-        return own.hi, own.lo
 
 
 def filter_output(
@@ -210,7 +184,7 @@ def filter_output(
     --------
     >>> import datetime as dt, tempfile
     >>> from pathlib import Path
-    >>> from sanitizers.identifiers import Kinds, published
+    >>> from sanitizers.identifiers import Kinds, tokenise
     >>> from sanitizers.register import snapshot
     >>> from sanitizers.register.links import BARRED_SCHEMA
     >>> kinds = Kinds.parse("complaint: {scope: shared, pattern: '[0-9]{4}'}")
@@ -232,50 +206,11 @@ def filter_output(
     return OutputFilter(output, snapshot=snapshot, key=key, touched=touched)(frame)
 
 
-def among(hi: np.ndarray, lo: np.ndarray, known_hi: np.ndarray, known_lo: np.ndarray) -> np.ndarray:
-    """Which tokens are among the known ones, that are sorted: found by the first half, confirmed by the second.
-
-    Examples
-    --------
-    >>> known = np.array([5, 5, 7], np.uint64), np.array([1, 2, 3], np.uint64)
-    >>> among(np.array([5, 7, 9], np.uint64), np.array([2, 2, 2], np.uint64), *known).tolist()
-    [True, False, False]
-    """
-    found = np.zeros(len(hi), bool)
-    place = np.searchsorted(known_hi, hi)
-    rest = np.flatnonzero(place < len(known_hi))
-    while len(rest):
-        rest = rest[known_hi[place[rest]] == hi[rest]]
-        found[rest] |= known_lo[place[rest]] == lo[rest]
-        place[rest] += 1
-        rest = rest[place[rest] < len(known_hi)]
-    return found
-
-
-def _check_kinds(named: Sequence[Asked | Named], snapshot: Snapshot, key: Key | None) -> None:
-    """Raise unless the snapshot knows every kind and finds its own sentinel with the key."""
-    if key is not None:
-        snapshot.check_key(key)
-    faults = Faults()
-    for kind in sorted({column.kind for column in named} - set(snapshot.kinds)):
-        faults.say("is no kind of this register", nearest(kind, list(snapshot.kinds)), column=kind)
-    faults.stop(ConfigurationError)
-    for kind in {column.kind for column in named}:
-        barred = snapshot.barred[kind]
-        guard = sentinel_tokens(kind, snapshot.kinds[kind], key) if key is not None else None
-        if not len(barred.hi) or (guard is not None and not among(guard.hi, guard.lo, barred.hi, barred.lo).all()):
-            fault = Fault(
-                f"the sentinel of {kind} is not in the snapshot", "make a new one with the register's own key"
-            )
-            raise RegisterFailure(fault)
-
-
 def _by_kind(touched: pa.Table) -> dict[str, Halves]:
     """Sorted tokens of the touched records, by kind."""
     if not {"kind", "hi", "lo"} <= set(touched.column_names):
-        raise ConfigurationError(
-            Fault("the list of touched records has no columns kind, hi, lo", "take the keeper's own")
-        )
+        fault = Fault("the list of touched records has no columns kind, hi, lo", "take the keeper's own")
+        raise ConfigurationError(fault)
     frame = pl.DataFrame(pl.from_arrow(touched.select(["kind", "hi", "lo"]))).sort("hi", "lo")
     return {
         str(kind): (own["hi"].cast(pl.UInt64).to_numpy(), own["lo"].cast(pl.UInt64).to_numpy())
@@ -287,25 +222,27 @@ def _ranked(
     rows: Rows, output: Output, asked: Sequence[Halves], gone: np.ndarray, unknown: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Which rows are kept, what rank each then has, and how many lists ended up short."""
-    lists = pl.DataFrame({f"a{i}": half for i, half in enumerate(half for token in asked for half in token)})
+    halves = [half for token in asked for half in token] or [np.zeros(len(rows), np.uint64)]
+    lists = pl.DataFrame({f"list{i}": half for i, half in enumerate(halves)})
+    own = lists.columns
     order = _order(rows, output.rank)
-    frame = pl.DataFrame({"order": order, "gone": gone, "unknown": unknown}).hstack(lists).with_row_index("row")
-    own = lists.columns or [pl.lit(0)]
+    frame = lists.with_columns(order=order, gone=pl.Series(gone), unknown=pl.Series(unknown)).with_row_index("row")
     staying = frame.filter(~pl.col("gone")).with_columns(rank=pl.col("order").rank("ordinal").over(own))
     kept = staying if output.keep is None else staying.filter(pl.col("rank") <= output.keep)
     short = 0
     if output.keep is not None:
-        groups = (
-            frame.filter(~pl.col("unknown")).group_by(own).agg(left=(~pl.col("gone")).sum(), lost=pl.col("gone").any())
-        )
-        short = len(groups.filter(pl.col("lost") & (pl.col("left") < output.keep)))
+        answered = frame.filter(~pl.col("unknown")).group_by(own)
+        left = answered.agg(rows=(~pl.col("gone")).sum(), lost=pl.col("gone").any())
+        short = len(left.filter(pl.col("lost") & (pl.col("rows") < output.keep)))
     return kept["row"].to_numpy(), kept["rank"].cast(pl.Int64).to_numpy(), short
 
 
 def _order(rows: Rows, column: str) -> pl.Series:
-    """What the rows are ranked by: the rank column where there is one, else the order they stand in."""
+    """Tell what the rows are ranked by: the rank column where there is one, else the order they stand in."""
     if column not in rows.names:
         return pl.Series(np.arange(len(rows)))
+    if rows.names.count(column) > 1:
+        raise ConfigurationError(Fault("more than one column of this name", "rename one", column=column))
     ranks = as_text(rows.column(column), column).cast(pl.Int64, strict=False)
     if ranks.null_count():
         raise SourceFailure(Fault("a rank is empty or no whole number", "mend what writes the output", column=column))

@@ -72,7 +72,7 @@ class ServedFilter:
         return apply(frame)
 
     def _stamp(self) -> tuple[int, int, int]:
-        """What tells one snapshot from the next: its dated half is the one that is written last."""
+        """Tell one snapshot from the next: its dated half is the one that is written last."""
         problem = ""
         try:
             stat = self._path.with_name(f"{self._path.name}.json").stat()

@@ -32,11 +32,11 @@ class Rows(Protocol):
         """One column."""
 
     def take(self, kept: np.ndarray, replaced: Mapping[str, np.ndarray]) -> Any:
-        """Some rows as the kind of table that was given, with whole numbers put in place of some columns."""
+        """Take some rows, as the kind of table that was given, with new numbers in some columns."""
 
 
 def rows_of(frame: Any) -> Rows:
-    """The rows of a table or frame."""
+    """Put a table or frame behind the common face."""
     return _Arrow(frame) if isinstance(frame, pa.Table) else _Pandas(frame)
 
 
@@ -67,7 +67,7 @@ class _Arrow:
 
 
 def _without_unused(column: pa.DictionaryArray) -> pa.DictionaryArray:
-    """The same cells, over a dictionary of the values that still occur, in their order.
+    """Put the same cells over a dictionary of the values that still occur, in their order.
 
     Examples
     --------
@@ -103,7 +103,7 @@ class _Pandas:
 
         taken = self.frame.iloc[kept].copy()
         if isinstance(self.frame.index, pd.RangeIndex):
-            taken = taken.reset_index(drop=True).rename_axis(index=self.frame.index.name)
+            taken.index = pd.RangeIndex(len(taken), name=self.frame.index.name)
         elif isinstance(taken.index, pd.MultiIndex):
             taken.index = taken.index.remove_unused_levels()
         elif isinstance(taken.index, pd.CategoricalIndex):
@@ -111,8 +111,8 @@ class _Pandas:
         for name in taken.columns[[isinstance(dtype, pd.CategoricalDtype) for dtype in taken.dtypes]]:
             taken[name] = taken[name].cat.remove_unused_categories()
         for name, numbers in replaced.items():
-            text = pa.types.is_string(self.column(name).type) or pa.types.is_large_string(self.column(name).type)
-            taken[name] = pd.Series(numbers.astype(str) if text else numbers, index=taken.index).astype(
-                taken[name].dtype
-            )
+            given = self.column(name).type
+            text = pa.types.is_string(given) or pa.types.is_large_string(given)
+            column = pd.Series(numbers.astype(str) if text else numbers, index=taken.index)
+            taken[name] = column.astype(taken[name].dtype)
         return taken

@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 
 from sanitizers.engine.contract import SENTINEL_ROW, Engine
 from sanitizers.errors import Fault, SourceFailure
+from sanitizers.policy import Reference
 from sanitizers.register.snapshot import Snapshot
 from sanitizers.trace import Reached
 
@@ -123,16 +125,13 @@ def count(engine: Engine, reached: Reached) -> SourceCounts:
     """Count what a strip does to one source."""
     read = reached.read
     references = read.source.references
-    hits = reached.hits.select("ref", "row", "via").distinct()
-    table = engine.fetch(hits.group_by(["ref", "via"]).agg(rows=hits.row.nunique())).to_pylist()
-    total = engine.fetch(hits.group_by("ref").agg(rows=hits.row.nunique())).to_pylist()
-    rows = {row["ref"]: row["rows"] for row in total}
+    by_link = [row for number, ref in enumerate(references) for row in _rows_by_link(engine, reached, number, ref)]
     columns = {
         ref.name: {
             "kind": ref.kind,
             "on_seal": ref.column.on_seal if isinstance(ref.column.on_seal, str) else "redact",
-            "rows": rows.get(number, 0),
-            "by_link": {row["via"]: row["rows"] for row in sorted(table, key=lambda row: row["via"]) if row["ref"] == number and row["via"]},
+            "rows": sum(rows for ref_number, _, rows in by_link if ref_number == number),
+            "by_link": {via: rows for ref_number, via, rows in by_link if ref_number == number and via},
         }
         for number, ref in enumerate(references)
     }
@@ -151,6 +150,15 @@ def count(engine: Engine, reached: Reached) -> SourceCounts:
         missing={ref.name: read.tally.missing.get(number, 0) for number, ref in enumerate(references)},
         malformed=sum(len(found) for _, _, found in read.tally.malformed),
     )
+
+
+def _rows_by_link(engine: Engine, reached: Reached, number: int, ref: Reference) -> list[tuple[int, str, int]]:
+    """Rows hit through one reference, by the link that brought the seal; a row of a list counts for its first link."""
+    hits = reached.hits.filter(reached.hits.ref == number).select("row", "via")
+    if ref.elements:
+        hits = hits.group_by("row").agg(via=hits.via.min())
+    table = engine.fetch(hits.group_by("via").agg(rows=hits.count()).order_by("via"))
+    return [(number, via, rows) for via, rows in zip(*(column.to_pylist() for column in table.columns), strict=True)]
 
 
 # -- roster -----------------------------------------------------------------------------------------------------------
@@ -223,18 +231,25 @@ def _stayed(engine: Engine, sources: Mapping[str, Reached], kind: str) -> pa.Rec
         own = [number for number, ref in enumerate(read.source.references) if ref.kind == kind]
         if own:
             tokens = read.tokens.filter(read.tokens.ref.isin(own), read.tokens.row != SENTINEL_ROW)
-            staying = tokens.anti_join(reached.dropped, "row").anti_join(reached.hits, ["ref", "row", "pos"])
+            staying = tokens.anti_join(reached.dropped, "row")
+            if not all(read.source.references[number].drops for number in own):
+                staying = staying.anti_join(reached.hits, ["ref", "row", "pos"])
             found = engine.fetch(staying.select("hi", "row"))
             prefixes.append(found["hi"].to_numpy())
             file = np.searchsorted(np.array(read.tally.start[1:]), found["row"].to_numpy(), side="right") + first
             numbers.append(file.astype(np.uint16))
         first += len(read.parts)
-    prefix, file = np.concatenate(prefixes), np.concatenate(numbers)
-    order = np.argsort(prefix, kind="stable") if len(np.unique(file)) <= 1 else np.lexsort((file, prefix))
-    prefix, file = prefix[order], file[order]
+    frame = pl.DataFrame({"prefix": np.concatenate(prefixes), "file": np.concatenate(numbers)})
+    kept = frame.unique().sort("prefix", "file") if frame["file"].n_unique() > 1 else _one_file(frame)
+    return pa.record_batch([kept[name].to_arrow() for name in _ROSTER_SCHEMA.names], schema=_ROSTER_SCHEMA)
+
+
+def _one_file(frame: pl.DataFrame) -> pl.DataFrame:
+    """The same for a single file, where sorting numbers is enough."""
+    prefix = np.sort(frame["prefix"].to_numpy())
     fresh = np.ones(len(prefix), bool)
-    fresh[1:] = (prefix[1:] != prefix[:-1]) | (file[1:] != file[:-1])
-    return pa.record_batch([pa.array(prefix[fresh]), pa.array(file[fresh])], schema=_ROSTER_SCHEMA)
+    fresh[1:] = prefix[1:] != prefix[:-1]
+    return pl.DataFrame({"prefix": prefix[fresh]}).with_columns(file=pl.lit(frame["file"].min() or 0, pl.UInt16))
 
 
 __all__ = ["RECEIPT", "ROSTER", "Receipt", "Roster", "SourceCounts", "count", "write_roster"]

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+import itertools
 import json
 import shutil
 import struct
@@ -39,11 +40,31 @@ FEED = ("kind", "identifier", "action", "statute", "effective_on", "recorded_on"
 
 
 class Kept(DuckDB):
-    """An engine that is started once: closing it only forgets what it holds."""
+    """An engine that is started once: closing it only forgets what it holds.
+
+    The strips of one world build the same expressions over and over, and translating them is most of what a strip of a
+    few rows costs: equal ones are translated once.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        translate = self._ibis.compiler.to_sqlglot
+        known: dict[Any, Any] = {}
+
+        def once(_: Any, expression: Any, **given: Any) -> Any:
+            key = expression.op(), given.get("limit")
+            if key not in known:
+                if len(known) > 2000:
+                    known.clear()
+                known[key] = translate(expression, **given)
+            return known[key].copy()
+
+        self._ibis.compiler = type("Once", (type(self._ibis.compiler),), {"to_sqlglot": once})()
 
     def close(self) -> None:
         for name, kind in self._raw.execute("SELECT table_name, table_type FROM information_schema.tables").fetchall():
             self._raw.execute(f'DROP {"VIEW" if kind == "VIEW" else "TABLE"} IF EXISTS "{name}"')
+        self._numbers = itertools.count()
 
     def stop(self) -> None:
         super().close()
@@ -108,9 +129,10 @@ class Bench:
         with self.place() as folder:
             policy = written(world, folder)
             shutil.rmtree(folder / "raw")
+            common = folder / "raw" / ("" if len(world.sources) > 1 else next(iter(world.sources)))
             for name, content in clean.files.items():
                 if name not in (RECEIPT, ROSTER):
-                    path = folder / "raw" / name
+                    path = common / name
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_bytes(content)
             return self.strip_folder(folder, policy, self.snapshot(folder, world.events))

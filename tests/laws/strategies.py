@@ -183,7 +183,8 @@ def sources(draw: st.DrawFn, most_rows: int = 6) -> Source:
         if text:
             row["t"] = draw(texts(tuple(draw(st.sampled_from([text["t"]["mentions"], ["arrest"]]))), encoding))
         rows.append({name: _encodable(row[name], encoding) for name in order})
-    cuts = tuple(sorted(draw(st.lists(st.integers(0, len(rows)), max_size=2))))
+    parted = draw(st.sampled_from([0, 0, 1, 2]))
+    cuts = tuple(sorted(draw(st.lists(st.integers(0, len(rows)), min_size=parted, max_size=parted))))
     types = {name: types[name] for name in order}
     return Source(form, types, rows, declared, text, missing, malformed, read, cuts)
 
@@ -239,9 +240,10 @@ def events(draw: st.DrawFn, kinds: tuple[str, ...] = ("arrest", "photo", "docket
 
 
 @st.composite
-def worlds(draw: st.DrawFn, most_sources: int = 3) -> World:
+def worlds(draw: st.DrawFn, most_sources: int = 4) -> World:
     """A world."""
-    own = {f"s{number}": draw(sources()) for number in range(draw(st.integers(1, most_sources)))}
+    count = draw(st.sampled_from([1, 1, 2, 2, 2, 3, 4])) if most_sources > 1 else 1
+    own = {f"s{number}": draw(sources()) for number in range(min(count, most_sources))}
     kinds = {declared["kind"] for source in own.values() for declared in source.columns.values()}
     mentioned = {kind for source in own.values() for text in source.text.values() for kind in text["mentions"]}
     heard = sorted((kinds | mentioned) - {"person"}) or ["arrest"]
