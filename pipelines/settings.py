@@ -73,9 +73,14 @@ class Settings:
         return load(self.snapshot_path)
 
     @property
+    def key_path(self) -> Path:
+        """The key file: SEALPROOF_KEY_FILE, or the one in the keeper's folder."""
+        return Path(os.environ.get("SEALPROOF_KEY_FILE", self.path("key")))
+
+    @property
     def key(self) -> Key:
-        """The key, from SEALPROOF_KEY_FILE or the keeper's folder."""
-        return Key.load(Path(os.environ.get("SEALPROOF_KEY_FILE", self.path("key"))))
+        """The key."""
+        return Key.load(self.key_path)
 
     @property
     def as_of(self) -> date:

@@ -188,15 +188,15 @@ def policy_group() -> None:
 @kinds_option
 def check(policy_path: Path, kinds_path: Path) -> None:
     """Check the policy against kinds and raw sources."""
-    from sanitizers.features import check_features
     from sanitizers.identifiers import Kinds
     from sanitizers.policy import Policy
+    from sanitizers.queries import queries
     from sanitizers.trace import check_columns, raw_files
 
     policy = Policy.load(policy_path)
     policy.against(Kinds.load(kinds_path))
     check_columns(policy, raw_files(policy))
-    check_features(policy)
+    queries(policy)
     click.echo("the policy fits its sources", err=True)
 
 

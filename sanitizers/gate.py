@@ -35,7 +35,7 @@ from sanitizers.register.snapshot import Snapshot
 from sanitizers.scan import readers
 from sanitizers.scan.columns import Finding, Search
 from sanitizers.strip.receipt import HIDDEN, RECEIPT, ROSTER, SMALL, Receipt, Roster
-from sanitizers.trace import lookups, raw_files
+from sanitizers.trace import clean_files, lookups, raw_files
 
 FORMAT = 1
 Judgement = Literal["clean", "contaminated", "ambiguous", "not checked", "ignored", "raw, not judged"]
@@ -332,39 +332,17 @@ def _is_evidence(path: Path) -> bool:
 
 
 def _source_of(case: _Case, path: Path) -> tuple[str, Source] | None:
-    """The source that a file is, raw or clean: by the files the policy names, or by having all of a source's columns."""
+    """The source that a file is: a raw one by the policy's path, a clean one by where a strip that stands put it."""
     for name, source in case.policy.sources.items():
         if path.suffix.lower() != Path(source.path).suffix.lower():
             continue
         if path.absolute().match(str(case.policy.resolve(source.path).absolute())):
             return name, source
-    columns = _columns(path)
-    for name, source in case.policy.sources.items():
-        needed = {part for ref in source.references for part in ref.parts}
-        needed |= {*source.primary_key, *source.text, *source.not_identifiers}
-        same_form = path.suffix.lower() == Path(source.path).suffix.lower()
-        if same_form and needed <= columns(source.read) and path.name in _names(case, source):
-            return name, source
+    for strip in case.strips:
+        for name, files in clean_files(case.policy, strip.folder).items():
+            if path.resolve() in {file.path.resolve() for file in files}:
+                return name, case.policy.sources[name]
     return None
-
-
-def _names(case: _Case, source: Source) -> set[str]:
-    """File names under which the files of a source are published."""
-    pattern = Path(source.path).name
-    return {Path(name).name for strip in case.strips for name in strip.receipt.files if fnmatch.fnmatch(Path(name).name, pattern)}
-
-
-def _columns(path: Path) -> Callable[[Reading], set[str]]:
-    def names(reading: Reading) -> set[str]:
-        if path.suffix.lower() not in readers.TABLES:
-            return set()
-        try:
-            first = next(readers.cells(path, reading), None)
-        except SourceFailure:
-            return set()
-        return set(first.table.schema.names) if first else set()
-
-    return names
 
 
 def _search(case: _Case, path: Path, source: tuple[str, Source] | None) -> tuple[tuple[Finding, ...], set[str]]:

@@ -6,7 +6,7 @@ joins. Nothing here knows a number from an identifier, or a file from a frame.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,6 +114,31 @@ def raw_files(policy: Policy) -> dict[str, tuple[RawFile, ...]]:
     for name, source in policy.sources.items():
         with gathered(faults):
             found[name] = files_of(source.path, source.read, folder=policy.folder, root=root)
+    faults.stop(SourceFailure)
+    return found
+
+
+def clean_files(policy: Policy, clean: Path, names: Iterable[str] | None = None) -> dict[str, tuple[RawFile, ...]]:
+    """The published files of sources, found by the policy's own patterns below the folder that strip has published.
+
+    Parameters
+    ----------
+    names
+        Sources; all of them if None.
+
+    Raises
+    ------
+    SourceFailure
+        A source without files; all together.
+    """
+    patterns = {name: policy.resolve(source.path).absolute() for name, source in policy.sources.items()}
+    root = _common([fixed_folder(str(pattern)) for pattern in patterns.values()])
+    faults = Faults()
+    found = {}
+    for name in policy.sources if names is None else names:
+        with gathered(faults):
+            below, reading = str(patterns[name].relative_to(root)), policy.sources[name].read
+            found[name] = files_of(below, reading, folder=clean.absolute(), root=clean.absolute())
     faults.stop(SourceFailure)
     return found
 

@@ -77,7 +77,7 @@ outputs:
     columns: {candidate: {kind: complaint_number, on_seal: drop, on_touched: keep_redacted}}
     keep: 2
 """
-FEATURE = "SELECT age, count(*) AS arrests FROM arrests GROUP BY age\n"
+FEATURE = "SELECT arrests.age, count(*) AS arrests FROM arrests GROUP BY arrests.age\n"
 DAY = ["--as-of", "2019-03-01"]
 
 

@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sanitizers import digest
+from sanitizers import digest, features
 from sanitizers.engine import duckdb as engine
+from sanitizers.engine.forms import RawFile, Reading
 from sanitizers.errors import (
     USAGE,
     ConfigurationError,
@@ -26,7 +27,7 @@ from sanitizers.errors import (
 from sanitizers.features import compute, recompute
 from sanitizers.identifiers import Key, Kinds
 from sanitizers.policy import Policy
-from sanitizers.queries import FUNCTIONS, queries
+from sanitizers.queries import queries
 from sanitizers.register import snapshot
 from sanitizers.register.history import Register
 from sanitizers.register.rules import Rules
@@ -39,7 +40,6 @@ version: 1
 rules: us-ny
 purpose: predictive-model
 register: {snapshot: ny.snap}
-publish: {arrest: token, person: plain}
 sources:
   arrests:
     path: raw/arrests/*.parquet
@@ -221,34 +221,38 @@ def test_an_empty_answer_is_a_table_without_rows(city: City) -> None:
 
 EVERYTHING = """
 WITH recent AS (
-    SELECT person, arrest, booked, weight, counts,
+    SELECT person, arrest, booked, weight, ratio,
            row_number() OVER (PARTITION BY person ORDER BY booked, arrest) AS nth,
            lag(booked) OVER (PARTITION BY person ORDER BY booked, arrest) AS before,
-           count(*) OVER (PARTITION BY person ORDER BY booked RANGE BETWEEN INTERVAL 30 DAY PRECEDING AND CURRENT ROW) AS n
+           count(*) OVER (
+               PARTITION BY person ORDER BY booked RANGE BETWEEN INTERVAL 30 DAY PRECEDING AND CURRENT ROW
+           ) AS n
     FROM arrests
 )
-SELECT person, nth, date_diff('day', before, booked) AS gap, n, weight,
+SELECT person, nth, date_diff('day', before, booked) AS gap, n, weight, ratio,
        sum(CAST(weight AS DECIMAL(18, 6))) OVER (PARTITION BY person) AS total,
        avg(CAST(weight AS DECIMAL(18, 6))) OVER () AS mean
 FROM recent
 """
 COLUMNS = {"person": "token", "nth": "int64", "gap": "int64", "n": "int64", "weight": "float64",
-           "total": "decimal(38, 6)", "mean": "float64"}  # fmt: skip
+           "ratio": "float64", "total": "decimal(38, 6)", "mean": "float64"}  # fmt: skip
 
 
 def test_equal_content_gives_equal_bytes_whatever_order_partition_and_threads(
     city: City, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(features, "ROWS", 10_000)
     random = np.random.default_rng(0)
-    many = 300_000
-    persons = np.char.add("p", random.integers(0, 40_000, many).astype(str))
+    many = 35_000
+    persons = np.char.add("p", random.integers(0, 5_000, many).astype(str))
     rows = pa.table(
         {
             "arrest": np.char.add("tok_", np.arange(many).astype(str)),
             "person": persons,
             "booked": pa.array(random.integers(0, 3000, many), pa.int32()).cast(pa.date32()),
             "counts": pa.array(random.integers(0, 9, many), pa.int16()),
-            "weight": random.choice([0.0, -0.0, 0.1, 0.2, np.nan], many),
+            "weight": random.choice([0.0, -0.0, 0.1, 0.2], many),
+            "ratio": random.choice([np.nan, -np.nan, np.inf, 0.0], many),
         }
     )
     city.add("everything", EVERYTHING, **COLUMNS)
@@ -262,7 +266,8 @@ def test_equal_content_gives_equal_bytes_whatever_order_partition_and_threads(
         contents.add(recompute(city.policy, city.clean, "everything"))
     assert len(seen) == 1
     assert len(contents) == 1
-    assert city.table("everything").num_rows == many
+    file = pq.ParquetFile(city.out / "everything.parquet")
+    assert [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)] == [10_000, 10_000, 10_000, 5_000]
     zeros = city.table("everything")["weight"].to_numpy()
     assert not np.signbit(zeros[zeros == 0]).any()
 
@@ -270,11 +275,11 @@ def test_equal_content_gives_equal_bytes_whatever_order_partition_and_threads(
 def test_functions_of_lists_dates_and_texts_answer_under_their_own_names(city: City) -> None:
     sql = """
     SELECT len(tags) AS n, list_contains(tags, 'a') AS a, date_trunc('month', booked) + INTERVAL 1 MONTH AS month,
-           extract(isodow FROM booked) AS day, upper(trim(person)) || '!' AS name, strftime(booked, '%Y') AS year
+           extract(isodow FROM booked) AS day, upper(trim(person)) || '!' AS loud, strftime(booked, '%Y') AS year
     FROM arrests WHERE arrest = 'tok_0'
     """
-    expected = [{"n": 2, "a": True, "month": dt.date(1970, 2, 1), "day": 4, "name": "ANN!", "year": "1970"}]
-    columns = {"n": "int64", "a": "bool", "month": "date", "day": "int8", "name": "text", "year": "text"}
+    expected = [{"n": 2, "a": True, "month": dt.date(1970, 2, 1), "day": 4, "loud": "ANN!", "year": "1970"}]
+    columns = {"n": "int64", "a": "bool", "month": "date", "day": "int8", "loud": "text", "year": "text"}
     assert city.answer(sql, **columns) == expected
 
 
@@ -321,19 +326,15 @@ def test_a_feature_made_by_a_stage_cannot_be_read_in_sql(city: City) -> None:
 @pytest.mark.parametrize(
     ("expression", "word"),
     [
-        *[(clock, "clock") for clock in (
-            "now()", "today()", "current_date", "current_timestamp", "get_current_timestamp()", "main.now()", "age(booked)",
-        )],
+        *[(f"{clock}()", "clock") for clock in ("now", "today", "get_current_timestamp", "main.now")],
+        *[(clock, "clock") for clock in ("current_date", "current_timestamp", "age(booked)")],
         *[(f'"{name}"', "may be read as a function") for name in ("current_date", "localtimestamp")],
         *[(chance, "anew each time") for chance in ("random()", "uuid()", "gen_random_uuid()", "nextval('s')")],
-        *[(order, "order of rows") for order in (
-            "list(person)", "array_agg(person)", "string_agg(person, ',')", "any_value(person)", "first(person)",
-            "mode(person)", "arg_max(person, booked)",
-        )],
-        *[(other, "no function that features may call") for other in (
-            "hash(person)", "md5(person)", "version()", "error('x')", "stddev(weight)", "ln(counts)", "current_setting('x')",
-            "regexp_matches(person, 'x')", "approx_count_distinct(person)", "pg_sleep(1)", "columns(*)",
-        )],
+        *[(f"{order}(person)", "order of rows") for order in ("list", "array_agg", "any_value", "first", "mode")],
+        *[(order, "order of rows") for order in ("string_agg(person, ',')", "arg_max(person, booked)")],
+        *[(f"{other}(person)", "no function that features may call") for other in ("hash", "md5", "error", "pg_sleep")],
+        *[(f"{other}(counts)", "no function that features may call") for other in ("stddev", "ln", "approx_quantile")],
+        *[(other, "no function that features may call") for other in ("version()", "regexp_matches(person, 'x')")],
         ("getenv('HOME')", "something else than clean sources"),
         ("current_user", "not used in features"),
         ("tags[1]", "not used in features"),
@@ -376,10 +377,12 @@ def test_what_depends_on_the_order_of_rows_is_refused(city: City, sql: str) -> N
 @pytest.mark.parametrize(
     "sql",
     [
-        "", "-- nothing", "SELECT person FROM arrests; SELECT 1", "DROP TABLE arrests", "COPY arrests TO 'x'", "ATTACH 'x'",
-        "PRAGMA version", "SET threads = 1", "CREATE MACRO f() AS 1", "INSERT INTO arrests SELECT 1", "DESCRIBE arrests",
-        "INSTALL httpfs", "PIVOT arrests ON person USING count(*)", "SELECT person FRM arrests WHERE (", "SELECT 'person",
-        "SELECT person INTO x FROM arrests", "SELECT * FROM (DESCRIBE arrests)", "SELECT person FROM arrests FOR UPDATE",
+        "", "-- nothing", "SELECT person FROM arrests; SELECT 1", "DROP TABLE arrests", "COPY arrests TO 'x'",
+        "ATTACH 'x'", "PRAGMA version", "SET threads = 1", "CREATE MACRO f() AS 1", "INSERT INTO arrests SELECT 1",
+        "DESCRIBE arrests",
+        "INSTALL httpfs", "PIVOT arrests ON person USING count(*)", "SELECT person FRM arrests WHERE (",
+        "SELECT 'person",        "SELECT person INTO x FROM arrests", "SELECT * FROM (DESCRIBE arrests)",
+        "SELECT person FROM arrests FOR UPDATE",
         "WITH RECURSIVE r AS (SELECT person FROM arrests UNION ALL SELECT * FROM r) SELECT * FROM r",
         "CREATE TABLE x AS SELECT person FROM arrests", "WITH x AS (SELECT 1) DELETE FROM arrests",
     ],
@@ -419,7 +422,7 @@ def test_all_faults_of_all_features_are_told_together(city: City) -> None:
     assert len(caught.value.faults) == 5
 
 
-@pytest.mark.parametrize("kind", ["int128", "decimal(39, 2)", "decimal(4, 5)", "decimal(0, 0)", "int64; DROP", "json", ""])
+@pytest.mark.parametrize("kind", ["int128", "decimal(39, 2)", "decimal(4, 5)", "decimal(0, 0)", "int64; --", ""])
 def test_an_unknown_type_is_refused(city: City, kind: str) -> None:
     assert "is no type of a feature" in str(city.refusal("SELECT person FROM arrests", person=kind))
 
@@ -449,14 +452,15 @@ def test_exact_numbers_are_summed(city: City, expression: str) -> None:
     assert len(city.answer(f"SELECT {expression} AS total FROM arrests", total="float64")) == 1  # noqa: S608
 
 
-@pytest.mark.parametrize("expression", ["weight", "CAST(weight AS INT)", "CAST(2.5 AS INT)", "CAST(counts * 0.5 AS INT)"])
+@pytest.mark.parametrize("expression", ["weight", "CAST(weight AS INT)", "CAST(2.5 AS INT)", "CAST(counts / 2 AS INT)"])
 def test_a_fraction_becomes_a_whole_number_only_by_rounding(city: City, expression: str) -> None:
     error = city.refusal(f"SELECT {expression} AS n FROM arrests", n="int64")  # noqa: S608
     assert "CAST(ROUND(x) AS BIGINT)" in str(error)
 
 
 def test_a_rounded_fraction_is_a_whole_number(city: City) -> None:
-    rows = city.answer("SELECT DISTINCT CAST(round(2.5) AS INT) AS n, CAST(counts > 0 AS INT) AS m FROM arrests", n="int8", m="int8")
+    sql = "SELECT DISTINCT CAST(round(2.5) AS INT) AS n, CAST(counts > 0 AS INT) AS m FROM arrests"
+    rows = city.answer(sql, n="int8", m="int8")
     assert rows == [{"n": 3, "m": 1}]
 
 
@@ -487,7 +491,9 @@ def test_columns_are_exactly_the_declared_ones(city: City, sql: str, told: str) 
         ("SELECT rowid AS person FROM\narrests", "rowid", "known:"),
     ],
 )
-def test_what_the_engine_cannot_make_out_is_told_by_name_and_line(city: City, sql: str, column: str, remedy: str) -> None:
+def test_what_the_engine_cannot_make_out_is_told_by_name_and_line(
+    city: City, sql: str, column: str, remedy: str
+) -> None:
     error = city.refusal(sql)
     assert isinstance(error, ConfigurationError)
     assert error.faults[0].column == column
@@ -567,6 +573,13 @@ def _everything_said(error: BaseException | None) -> str:
     return told
 
 
+def test_an_engine_that_fails_is_told_without_its_words(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "MEMORY", "1MB")
+    error = city.refusal("SELECT a.person FROM arrests a, range(1000000) r(n) GROUP BY a.person, n")
+    assert isinstance(error, EngineFailure)
+    assert error.__context__ is None
+
+
 # -- only what strip published ----------------------------------------------------------------------------------------
 
 
@@ -616,15 +629,13 @@ def test_the_old_features_stand_when_a_run_fails(city: City) -> None:
 
 
 def test_a_confined_connection_reaches_the_clean_files_and_nothing_else(city: City) -> None:
-    from sanitizers.engine.forms import RawFile, Reading
-
     path = city.clean / "arrests/0.parquet"
     pq.write_table(ARRESTS, city.folder / "raw.parquet")
     with engine.DuckDB() as confined:
         connection = confined.confined({"arrests": [RawFile(path, "0.parquet", Reading())]})  # type: ignore[attr-defined]
         assert connection.execute("SELECT count(*) FROM arrests").fetchall() == [(6,)]
         for sql in (
-            f"SELECT * FROM read_parquet('{city.folder}/raw.parquet')",
+            f"SELECT * FROM read_parquet('{city.folder}/raw.parquet')",  # noqa: S608
             f"COPY arrests TO '{city.folder}/leak.csv'",
             "SET enable_external_access = true",
             "SET allowed_paths = []",
@@ -639,42 +650,30 @@ def test_a_confined_connection_reaches_the_clean_files_and_nothing_else(city: Ci
 # -- after a real strip -----------------------------------------------------------------------------------------------
 
 
-def test_a_sealed_arrest_is_in_no_feature_as_if_it_had_not_been_made(tmp_path: Path) -> None:
-    key = Key("ab" * 32)
-    kinds = Kinds.parse("arrest: {scope: record, pattern: '[BKMQS][0-9]{8}'}\nperson: {scope: person, pattern: '[A-Z]+'}")
-    rows = pa.table({"arrest": ["M17654502", "K17000001", "B17000002"], "person": ["ann", "ann", "bob"]})
-    features = tmp_path / "features.sql"
-    features.write_text("SELECT person, count(*) AS n FROM arrests GROUP BY person")
-    found = {}
-    for name, raw, sealed in (("with", rows, ["K17000001"]), ("without", rows.filter(rows["arrest"].is_in), []) if False else ("with", rows, ["K17000001"]), ("without", rows.take([0, 2]), ["K17000009"])):
-        found[name] = raw, sealed
-    digests = {}
-    for name, (raw, sealed) in found.items():
-        folder = tmp_path / name
-        (folder / "raw/arrests").mkdir(parents=True)
-        pq.write_table(raw, folder / "raw/arrests/2019.parquet")
-        (folder / "raw/notes.csv").write_text("arrest;text\nM17654502;x\n")
-        (folder / "n.sql").write_text(features.read_text())
-        (folder / "sealing.yaml").write_text(POLICY + "  n: {sql: n.sql, columns: {person: token, n: int64}}\n")
-        register = Register(folder / "register", kinds=kinds, key=key)
-        rules = Rules.find("us-ny", Path())
-        events = {"kind": "arrest", "action": "seal", "statute": "CPL 160.50", "effective_on": "2019-01-01",
-                  "recorded_on": "2019-01-02", "case": "x"}  # fmt: skip
-        feed = pa.table({"identifier": sealed, **{column: [value] * len(sealed) for column, value in events.items()}})
-        register.add(feed, rules=rules, delivered_on=dt.date.today())  # noqa: DTZ011
-        with engine.DuckDB() as held:
-            register.snapshot(folder / "ny.snap", rules=rules, purpose="predictive-model", as_of=dt.date.today(), engine=held)  # noqa: DTZ011
-        policy = Policy.load(folder / "sealing.yaml")
-        strip_files(policy, snapshot=snapshot.load(folder / "ny.snap"), key=key, out=folder / "clean")
-        digests[name] = compute(policy, clean=folder / "clean", out=folder / "features")
-    assert digests["with"] == digests["without"]
+def _after_a_strip(folder: Path, arrests: pa.Table, sealed: list[str]) -> dict[str, str]:
+    """Features of raw sources that were stripped of the sealed arrests."""
+    key, today = Key("ab" * 32), dt.datetime.now(dt.UTC).date()
+    kinds = Kinds.parse("arrest: {scope: record, pattern: '[BKMQS][0-9]{8}'}")
+    (folder / "raw/arrests").mkdir(parents=True)
+    pq.write_table(arrests, folder / "raw/arrests/2019.parquet")
+    (folder / "raw/notes.csv").write_text("arrest;text\nM17654502;x\n")
+    (folder / "n.sql").write_text("SELECT person, count(*) AS n FROM arrests GROUP BY person")
+    (folder / "sealing.yaml").write_text(POLICY + "  n: {sql: n.sql, columns: {person: token, n: int64}}\n")
+    register, rules = Register(folder / "register", kinds=kinds, key=key), Rules.find("us-ny", Path())
+    event = {"kind": "arrest", "action": "seal", "statute": "CPL 160.50", "effective_on": "2019-01-01",
+             "recorded_on": "2019-01-02", "case": "x"}  # fmt: skip
+    feed = pa.Table.from_pylist([{"identifier": identifier, **event} for identifier in sealed])
+    register.add(feed, rules=rules, delivered_on=today)
+    with engine.DuckDB() as run:
+        register.snapshot(folder / "ny.snap", rules=rules, purpose="predictive-model", as_of=today, engine=run)
+    policy = Policy.load(folder / "sealing.yaml")
+    strip_files(policy, snapshot=snapshot.load(folder / "ny.snap"), key=key, out=folder / "clean")
+    return compute(policy, clean=folder / "clean", out=folder / "features")
 
 
-def test_the_list_of_functions_holds_no_reader_no_clock_and_no_chance() -> None:
-    assert not FUNCTIONS & {"read_csv", "read_parquet", "glob", "now", "today", "random", "uuid", "hash", "error", "getenv"}
-
-
-def test_an_engine_that_fails_is_told_without_its_words(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "MEMORY", "1MB")
-    error = city.refusal("SELECT a.person FROM arrests a, range(1000000) r(n) GROUP BY a.person, n")
-    assert isinstance(error, EngineFailure)
+def test_features_are_those_of_a_city_in_which_the_sealed_arrests_were_never_made(tmp_path: Path) -> None:
+    arrests = pa.table({"arrest": ["M17654502", "K17000001", "B17000002"], "person": ["ann", "ann", "bob"]})
+    sealed = _after_a_strip(tmp_path / "sealed", arrests, ["K17000001", "B17000002"])
+    never = _after_a_strip(tmp_path / "never", arrests[:1], ["S17000009"])
+    assert sealed == never
+    assert pq.read_table(tmp_path / "sealed/features/n.parquet").to_pylist() == [{"person": "ann", "n": 1}]

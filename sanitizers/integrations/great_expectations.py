@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Optional
+from typing import Any, ClassVar
 
 os.environ["GX_ANALYTICS_ENABLED"] = "false"  # read when the library is imported, and again when a context is made
 
@@ -19,15 +19,18 @@ import great_expectations as gx
 import pandas as pd
 import polars as pl
 import pyarrow as pa
-from great_expectations.execution_engine import PandasExecutionEngine
+from great_expectations.data_context.types.base import ProgressBarsConfig
+from great_expectations.execution_engine.pandas_execution_engine import PandasExecutionEngine
 from great_expectations.expectations.expectation import ColumnAggregateExpectation
 from great_expectations.expectations.metrics.column_aggregate_metric_provider import (
     ColumnAggregateMetricProvider,
     column_aggregate_value,
 )
+from great_expectations.render.components import LegacyRendererType, RenderedStringTemplateContent
+from great_expectations.render.renderer.renderer import renderer
 
 from sanitizers import publish
-from sanitizers.errors import ConfigurationError, Fault, NothingChecked, RegisterFailure
+from sanitizers.errors import ConfigurationError, Fault, NothingChecked
 from sanitizers.identifiers import Key, as_text
 from sanitizers.outputs.tokens import among, check_kind, tokens_of
 from sanitizers.register import snapshot as snapshots
@@ -61,7 +64,9 @@ def count_barred(
     name = str(column.name)
     loaded = snapshots.load(snapshot)
     if not loaded.size:
-        raise NothingChecked(Fault("the snapshot bars nothing", "name the register's latest snapshot", where=str(snapshot)))
+        raise NothingChecked(
+            Fault("the snapshot bars nothing", "name the register's latest snapshot", where=str(snapshot))
+        )
     key = Key.load(key_file) if key_file else None
     check_kind(kind, loaded, key)
     texts = _texts(column, name).drop_nulls()
@@ -81,13 +86,13 @@ def _texts(column: pd.Series[Any], name: str) -> pl.Series:
     raise ConfigurationError(Fault("holds values of several types", "make it one type", column=name))
 
 
-class ColumnBarred(ColumnAggregateMetricProvider):  # type: ignore[misc]
+class ColumnBarred(ColumnAggregateMetricProvider):
     """The metric behind the Expectation: cells that hold a barred identifier."""
 
     metric_name = "column.sealproof_barred"
     value_keys = ("kind", "snapshot", "key_file", "missing")
 
-    @column_aggregate_value(engine=PandasExecutionEngine)  # type: ignore[untyped-decorator]
+    @column_aggregate_value(engine=PandasExecutionEngine)
     def _pandas(cls, column: pd.Series[Any], **given: Any) -> int:  # noqa: N805 - a class method by decoration
         key_file = Path(given["key_file"]) if given["key_file"] else None
         return count_barred(
@@ -95,7 +100,7 @@ class ColumnBarred(ColumnAggregateMetricProvider):  # type: ignore[misc]
         )
 
 
-class ExpectColumnToHoldNothingBarred(ColumnAggregateExpectation):  # type: ignore[misc]
+class ExpectColumnToHoldNothingBarred(ColumnAggregateExpectation):
     """Expect a column to hold no identifier that a snapshot bars.
 
     Parameters
@@ -112,7 +117,7 @@ class ExpectColumnToHoldNothingBarred(ColumnAggregateExpectation):  # type: igno
 
     kind: str
     snapshot: str
-    key_file: Optional[str] = None
+    key_file: str | None = None
     missing: tuple[str, ...] = ("",)
 
     metric_dependencies: ClassVar[tuple[str, ...]] = (ColumnBarred.metric_name,)
@@ -120,19 +125,19 @@ class ExpectColumnToHoldNothingBarred(ColumnAggregateExpectation):  # type: igno
     args_keys: ClassVar[tuple[str, ...]] = ("column", *ColumnBarred.value_keys)
 
     def _validate(self, metrics: dict[str, Any], *_given: Any, **_named: Any) -> dict[str, Any]:
+        if self.row_condition:
+            raise ConfigurationError(Fault("`row_condition` would leave rows out", "delete it", column=self.column))
         count = metrics[ColumnBarred.metric_name]
         return {"success": count == 0, "result": {"observed_value": count}}
 
     @classmethod
-    def _prescriptive_template(cls, renderer_configuration: Any) -> Any:
+    @renderer(renderer_type=LegacyRendererType.PRESCRIPTIVE)
+    def _prescriptive_renderer(
+        cls, configuration: Any = None, result: Any = None, runtime_configuration: Any = None
+    ) -> list[RenderedStringTemplateContent]:
         """Say in Data Docs what was expected."""
-        from great_expectations.render.renderer_configuration import RendererValueType
-
-        for name in ("column", "kind", "snapshot"):
-            renderer_configuration.add_param(name=name, param_type=RendererValueType.STRING)
-        told = "holds no $kind that the snapshot $snapshot bars."
-        renderer_configuration.template_str = f"$column {told}" if renderer_configuration.include_column_name else told
-        return renderer_configuration
+        template = {"template": "holds no $kind that the snapshot $snapshot bars", "params": configuration.kwargs}
+        return [RenderedStringTemplateContent(content_block_type="string_template", string_template=template)]
 
 
 def validate(
@@ -166,11 +171,13 @@ def validate(
         The Data Docs cannot be written.
     """
     if not columns:
-        raise ConfigurationError(Fault("no column to validate was named", "name the identifier columns and their kinds"))
+        raise ConfigurationError(
+            Fault("no column to validate was named", "name the identifier columns and their kinds")
+        )
     with publish.publishing(docs) as stage:
         context = _context(stage.new.absolute())
         suite = gx.ExpectationSuite(
-            name="nothing barred",
+            name="nothing_barred",
             expectations=[
                 ExpectColumnToHoldNothingBarred(
                     column=column,
@@ -184,13 +191,15 @@ def validate(
         )
         asset = context.data_sources.add_pandas("frames").add_dataframe_asset("frame")
         batch = asset.add_batch_definition_whole_dataframe("whole")
-        definition = gx.ValidationDefinition(name="nothing barred", data=batch, suite=context.suites.add(suite))
+        definition = gx.ValidationDefinition(name="nothing_barred", data=batch, suite=context.suites.add(suite))
         definition = context.validation_definitions.add(definition)
-        checkpoint = context.checkpoints.add(gx.Checkpoint(name="nothing barred", validation_definitions=[definition]))
+        checkpoint = context.checkpoints.add(gx.Checkpoint(name="nothing_barred", validation_definitions=[definition]))
         ran = checkpoint.run(batch_parameters={"dataframe": frame})
         context.build_data_docs()
         for page in stage.new.rglob("*.html"):
-            page.write_text(page.read_text(encoding="utf-8").replace("<head>", f"<head>{_CUT_OFF}", 1), encoding="utf-8")
+            page.write_text(
+                page.read_text(encoding="utf-8").replace("<head>", f"<head>{_CUT_OFF}", 1), encoding="utf-8"
+            )
     results = [result for run in ran.run_results.values() for result in run.results]
     counts = {result.expectation_config.kwargs["column"]: result.result.get("observed_value") for result in results}
     return {"success": bool(ran.success), "columns": {column: counts.get(column) for column in columns}}
@@ -200,12 +209,12 @@ def _context(site: Path) -> Any:
     """Make a context that lives in memory, keeps silent and writes its Data Docs to one folder."""
     context = gx.get_context(mode="ephemeral")
     context.enable_analytics(enable=False)
-    context.variables.progress_bars = {"globally": False}
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
     for name in context.get_site_names():
         context.delete_data_docs_site(name)
     store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(site)}
     index = {"class_name": "DefaultSiteIndexBuilder"}
-    config = {"class_name": "SiteBuilder", "store_backend": store, "site_index_builder": index}
+    config: Any = {"class_name": "SiteBuilder", "store_backend": store, "site_index_builder": index}
     context.add_data_docs_site("docs", config)
     return context
 

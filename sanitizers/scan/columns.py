@@ -3,7 +3,9 @@
 A declared column is compared as what it is declared. Every other column and text is searched for the kinds with at
 least 10**7 possible values, and a hit counts only where hits exceed what chance gives: with `n` distinct cells that fit
 a kind of `N` possible values, `b` of them barred, about ``n * b / N`` hits come by chance. Hits count when a Poisson
-variable of that mean reaches them with a probability below 10**-6; fewer are *ambiguous*.
+variable of that mean reaches them with a probability below 10**-6; fewer are *ambiguous*. A kind with a `width` takes
+any small number for an identifier that lost its zeros, so that a count of 7 would be number 0000000007: in undeclared
+columns such cells are compared only from seven characters on, where 10**7 values are possible again.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from sanitizers.register.snapshot import Barred, Snapshot
 
 LARGE = 10**7
 CHANCE = 1e-6
+SHORTEST = 7
 
 
 @dataclass(frozen=True)
@@ -123,8 +126,10 @@ class Search:
         kinds = {
             kind: own for kind, own in self._snapshot.kinds.items() if own.form is not None and own.possible >= LARGE
         }
-        for kind in kinds:
-            self._note(name, kind, _tokens(texts, kind, self._snapshot.kinds, self._key), declared=False)
+        long = texts.filter(texts.str.replace(r"\.0*$", "").str.count_matches(r"[\pL\pN]") >= SHORTEST)
+        for kind, own in kinds.items():
+            cells = texts if own.width is None else long
+            self._note(name, kind, _tokens(cells, kind, self._snapshot.kinds, self._key), declared=False)
         if pa.types.is_string(column.type) or pa.types.is_large_string(column.type) or pa.types.is_dictionary(column.type):
             self._mentions(name, texts, kinds)
 

@@ -164,21 +164,7 @@ def goes(source, row, reasons):
 
 def without(text, reasons):
     """A text without the sentences that mention something barred."""
-    kept = [s for s in text.sentences if not any(isinstance(p, Mention) and p[:2] in reasons for p in s)]
-    if len(kept) == len(text.sentences):
-        return text
-    flat = [list(sentence) for sentence in kept]
-    while flat:
-        if not flat[-1]:
-            flat.pop()
-        elif isinstance(flat[-1][-1], str) and not isinstance(flat[-1][-1], Mention):
-            flat[-1][-1] = flat[-1][-1].rstrip()
-            if flat[-1][-1]:
-                break
-            flat[-1].pop()
-        else:
-            break
-    return Text(flat)
+    return Text([s for s in text.sentences if not any(isinstance(p, Mention) and p[:2] in reasons for p in s)])
 
 
 def touched(source, row, reasons):

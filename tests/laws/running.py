@@ -34,7 +34,7 @@ from tests.laws import oracle
 from tests.laws.oracle import Source, World
 from tests.register import plain as plain_register
 
-TODAY = dt.date(2019, 6, 1)
+TODAY = dt.date(2019, 6, 2)
 RULES = Rules.find("us-ny", Path())
 FEED = ("kind", "identifier", "action", "statute", "effective_on", "recorded_on", "case")
 

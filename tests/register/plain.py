@@ -5,7 +5,7 @@ def in_force(events, as_of, known_at=None):
     """(kind, identifier, statute, case) of every seal in force.
 
     A correction replaces what was recorded about its state before it. Of what stands and is effective the latest
-    effective date decides; on one date what was recorded later; of those recorded together the seal beats the vacatur.
+    effective date decides; on one date the seal beats the vacatur.
     """
     states = {}
     for event in events:
@@ -21,7 +21,7 @@ def in_force(events, as_of, known_at=None):
             own += [event for event in corrections if event["recorded_on"] == day]
         effective = [event for event in own if event["effective_on"] <= as_of]
         if effective:
-            last = max(effective, key=lambda e: (e["effective_on"], e["recorded_on"], e["action"] != "vacate"))
-            if last["action"] != "vacate":
+            day = max(event["effective_on"] for event in effective)
+            if any(event["action"] != "vacate" for event in effective if event["effective_on"] == day):
                 found.add(state)
     return found
