@@ -1,6 +1,6 @@
 """Stage: fit and evaluate the pattern model on clean features."""
 
-from dataclasses import asdict
+import json
 
 import pandas as pd
 
@@ -25,7 +25,7 @@ def main() -> None:
     folder = settings.build / "model"
     folder.mkdir(parents=True, exist_ok=True)
     save(model, folder / "model.skops")
-    measures = {name: asdict(measure) for name, measure in measured.measures.items()}
+    measures = json.loads(measured.measures.set_index("crime_type").to_json(orient="index"))
     metrics = {"measures": measures, "skipped": dict(measured.skipped), "pairs": len(pairs)}
     made = {"model.skops": folder / "model.skops", **write_measures(settings.build, metrics, measured.curves)}
     write_chain(folder / "chain.json", made_by="train", inputs=sources, outputs=made)

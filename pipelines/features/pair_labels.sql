@@ -1,5 +1,6 @@
 -- Pairs by standing evidence only. Positive: both in one pattern. Negative: in patterns, but in no common one. Everything
--- else stays unlabelled. The rule never looks at what was sealed.
+-- else stays unlabelled, and of the negatives one in sixteen is taken, by digits of the two tokens. The rule never looks at
+-- what was sealed.
 WITH member AS (
     SELECT DISTINCT pattern_members.pattern_id, pattern_members.complaint_number, incidents.crime_type
     FROM pattern_members
@@ -30,7 +31,7 @@ negative AS (
     JOIN sampled AS other
         ON other.crime_type = one.crime_type
         AND other.complaint_number > one.complaint_number
-        AND substr(other.complaint_number, 5, 2) = substr(one.complaint_number, 6, 2)
+        AND substr(other.complaint_number, 5, 1) = substr(one.complaint_number, 6, 1)
     LEFT JOIN positive ON positive.a = one.complaint_number AND positive.b = other.complaint_number
     WHERE positive.a IS NULL
 )

@@ -1,8 +1,8 @@
 """Great Expectations: one Expectation, *the column holds nothing barred*.
 
 It carries paths, never identifiers, and answers with a count: what Great Expectations writes down (suite, results, Data
-Docs, at any ``result_format``) holds nothing that could not be published. A column that cannot be compared — not there,
-of a type that holds no identifiers, empty, of a kind that the snapshot does not know — is an error of its own and never
+Docs, at any ``result_format``) holds nothing that could not be published. A column that cannot be compared (not there,
+without rows, of a type that holds no identifiers, of a kind that the snapshot does not know) is an error and never
 passes. Works on pandas frames.
 """
 
@@ -57,7 +57,7 @@ def count_barred(
     Raises
     ------
     NothingChecked
-        No cell holds a reference, or the snapshot bars nothing: a pass would say nothing.
+        There are no rows, or the snapshot bars nothing: a pass would say nothing.
     SealproofError
         Snapshot, key or column cannot be used.
     """
@@ -69,10 +69,10 @@ def count_barred(
         )
     key = Key.load(key_file) if key_file else None
     check_kind(kind, loaded, key)
+    if not len(column):
+        raise NothingChecked(Fault("there are no rows", "leave the table out, or mend the data", column=name))
     texts = _texts(column, name).drop_nulls()
     texts = texts.filter(~texts.is_in(list(missing)))
-    if not len(texts):
-        raise NothingChecked(Fault("no cell holds a reference", "leave the column out, or mend the data", column=name))
     hi, lo = tokens_of(texts, column=name, name=kind, kind=loaded.kinds[kind], key=key)
     barred = loaded.barred[kind]
     return int(among(hi, lo, barred.hi, barred.lo).sum())
