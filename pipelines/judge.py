@@ -10,7 +10,8 @@ def main() -> None:
     settings = Settings.read()
     targets = [settings.build / name for name in settings.stage("judge")["targets"]]
     with progress_bars() as progress:
-        verdict = judge(targets, policy=settings.policy, snapshot=settings.snapshot, key=settings.key, progress=progress)
+        snapshot, key = settings.snapshot, settings.key
+        verdict = judge(targets, policy=settings.policy, snapshot=snapshot, key=key, progress=progress)
     path = settings.build / "verdict.json"
     path.write_text(verdict.to_json(), encoding="utf-8")
 

@@ -20,7 +20,11 @@ def main() -> None:
         run_name=str(settings.as_of),
         receipt=build / "clean" / "receipt.json",
         verdict=build / "verdict.json",
-        datasets={path.relative_to(build).as_posix(): (path, digest.of_file(path)) for path in data if path.suffix in (".csv", ".parquet")},
+        datasets={
+            path.relative_to(build).as_posix(): (path, digest.of_file(path))
+            for path in data
+            if path.suffix in (".csv", ".parquet")
+        },
         model_file=build / "model" / "model.skops",
         metrics=_flat(metrics),
         params=settings.stage("train"),

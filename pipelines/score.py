@@ -20,7 +20,8 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     ranked.to_parquet(folder / "candidates.parquet", index=False)
     inputs = {source.name: source, model.name: model}
-    write_chain(folder / "chain.json", made_by="score", inputs=inputs, outputs={"candidates.parquet": folder / "candidates.parquet"})
+    outputs = {"candidates.parquet": folder / "candidates.parquet"}
+    write_chain(folder / "chain.json", made_by="score", inputs=inputs, outputs=outputs)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What a stage needs to know, from one ``params.yaml``: paths, and a block per stage.
 
-A stage is run as ``python -m pipelines.<stage> [PARAMS]``; PARAMS is ``params.yaml`` unless another file is named. Paths
-are relative to the folder that the command is run in.
+A stage is run as ``python -m pipelines.<stage> [PARAMS]``; PARAMS is ``params.yaml`` unless another file is named.
+Paths are relative to the folder that the command is run in.
 """
 
 from __future__ import annotations

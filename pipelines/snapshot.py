@@ -7,8 +7,8 @@ from sanitizers.keeper import take_snapshot
 def main() -> None:
     """Write the snapshot; its bytes change only when the barred set does."""
     settings = Settings.read()
-    register, key = settings.path("register"), settings.key
-    take_snapshot(register, settings.policy, kinds=settings.kinds, key=key, as_of=settings.as_of, out=settings.snapshot_path)
+    register, key, out = settings.path("register"), settings.key, settings.snapshot_path
+    take_snapshot(register, settings.policy, kinds=settings.kinds, key=key, as_of=settings.as_of, out=out)
 
 
 if __name__ == "__main__":

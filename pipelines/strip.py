@@ -1,8 +1,8 @@
 """Stage: strip the raw sources into clean ones."""
 
 from pipelines.settings import Settings
-from sanitizers.keeper import strip_with_links
 from sanitizers.cli import progress_bars
+from sanitizers.keeper import strip_with_links
 
 
 def main() -> None:

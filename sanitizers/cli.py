@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from sanitizers.gate import Verdict
     from sanitizers.identifiers import Key
+    from sanitizers.policy import Policy
 
 FILE = click.Path(path_type=Path)
 
@@ -29,7 +30,8 @@ policy_option = click.option("--policy", "policy_path", type=FILE, default=Path(
                              help="The policy.")  # fmt: skip
 key_option = click.option("--key-file", type=FILE, envvar="SEALPROOF_KEY_FILE", help="The register's key file "
                           "(or SEALPROOF_KEY_FILE, or the key itself in SEALPROOF_KEY).")  # fmt: skip
-snapshot_option = click.option("--snapshot", "snapshot_path", type=FILE, help="Use this snapshot instead of the policy's.")
+snapshot_option = click.option("--snapshot", "snapshot_path", type=FILE,
+                               help="Use this snapshot instead of the policy's.")  # fmt: skip
 kinds_option = click.option("--kinds", "kinds_path", type=FILE, required=True, help="The register's kinds.yaml.")
 rules_option = click.option("--rules", default="us-ny", show_default=True, help="A shipped rules file, or a path.")
 
@@ -163,8 +165,8 @@ def snapshot(
     out: Path | None,
 ) -> None:  # fmt: skip
     """Write the snapshot of a day, closed over the links that the policy's raw sources hold."""
-    from sanitizers.keeper import take_snapshot
     from sanitizers.identifiers import Kinds
+    from sanitizers.keeper import take_snapshot
     from sanitizers.policy import Policy
 
     policy = Policy.load(policy_path)
@@ -226,8 +228,8 @@ def strip(
         click.echo(f"{name}: {counts.rows_kept} rows kept, {counts.rows_dropped} dropped", err=True)
 
 
-def _snapshot_path(policy: Any, given: Path | None) -> Path:
-    return given or policy.resolve(policy.register_.snapshot)  # type: ignore[no-any-return]
+def _snapshot_path(policy: Policy, given: Path | None) -> Path:
+    return given or policy.resolve(policy.register_.snapshot)
 
 
 @cli.command()
@@ -249,12 +251,13 @@ def features(policy_path: Path, clean: Path, out: Path) -> None:
 @key_option
 @snapshot_option
 @click.option("--evidence", type=FILE, multiple=True, help="Further folder that holds receipts and chains.")
-@click.option("--format", "form", type=click.Choice(["text", "json", "sarif", "junit"]), default="text", show_default=True)
+@click.option("--format", "form", type=click.Choice(["text", "json", "sarif", "junit"]), default="text",
+              show_default=True)  # fmt: skip
 @click.option("--verdict", "verdict_path", type=FILE, help="File to write the verdict to, as JSON.")
 @click.pass_context
 def gate(
-    context: click.Context, paths: tuple[Path, ...], policy_path: Path, key_file: Path | None, snapshot_path: Path | None,
-    evidence: tuple[Path, ...], form: str, verdict_path: Path | None,
+    context: click.Context, paths: tuple[Path, ...], policy_path: Path, key_file: Path | None,
+    snapshot_path: Path | None, evidence: tuple[Path, ...], form: str, verdict_path: Path | None,
 ) -> None:  # fmt: skip
     """Judge files and folders: exit 0 clean, 1 contaminated, 3 could not check, 4 nothing checked."""
     from sanitizers.gate import judge
@@ -324,12 +327,15 @@ def filter_command(
 @click.option("--chain", type=FILE, multiple=True, help="A chain.json to show.")
 @policy_option
 @click.option("--out", type=FILE, required=True, help="HTML file to write.")
-def report(title: str, receipt: Path, verdict_path: Path, chain: tuple[Path, ...], policy_path: Path, out: Path) -> None:
+def report(
+    title: str, receipt: Path, verdict_path: Path, chain: tuple[Path, ...], policy_path: Path, out: Path
+) -> None:
     """Write the report: one page that needs no network."""
     from sanitizers.policy import Policy
     from sanitizers.report import build_report
 
-    build_report(title=title, receipt=receipt, verdict=verdict_path, chain=chain, policy=Policy.load(policy_path), out=out)
+    policy = Policy.load(policy_path)
+    build_report(title=title, receipt=receipt, verdict=verdict_path, chain=chain, policy=policy, out=out)
     click.echo(str(out), err=True)
 
 
@@ -349,7 +355,8 @@ def run(arguments: list[str] | None = None) -> int:
         click.echo(f"sealproof: {error}", err=True)
         return error.exit_code
     except Exception as error:  # noqa: BLE001 - whatever it is, it is no verdict; its text may quote the data
-        click.echo(f"sealproof: stopped by a fault of its own ({type(error).__name__}); nothing was published", err=True)
+        name = type(error).__name__
+        click.echo(f"sealproof: stopped by a fault of its own ({name}); this is no pass", err=True)
         return COULD_NOT_CHECK
     return code if isinstance(code, int) else 0
 

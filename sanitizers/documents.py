@@ -32,7 +32,7 @@ class _Loader(yaml.SafeLoader):
 def _mapping(loader: _Loader, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
     seen: dict[Any, int] = {}
     for key_node, _ in node.value:
-        key = loader.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+        key = loader.construct_object(key_node, deep=True)
         if isinstance(key, list):
             key = f"[{', '.join(map(str, key))}]"
         if key in seen:
@@ -186,4 +186,5 @@ def load(model: type[T] | Any, path: Path) -> T:
         See `parse_yaml` and `as_model`.
     """
     text = read_text(path)
-    return as_model(model, parse_yaml(text, str(path)), text=text, where=str(path))
+    read: T = as_model(model, parse_yaml(text, str(path)), text=text, where=str(path))
+    return read

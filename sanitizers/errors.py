@@ -120,12 +120,14 @@ class Faults(list[Fault]):
         self.extend(error.faults)
         self._gathered[type(error)] = self._gathered.get(type(error), 0) + len(error.faults)
 
-    def say(self, problem: str, remedy: str = "", *, where: str = "", column: str = "", line: int | None = None) -> None:
+    def say(
+        self, problem: str, remedy: str = "", *, where: str = "", column: str = "", line: int | None = None
+    ) -> None:
         """Add one fault."""
         self.append(Fault(problem, remedy, where=where, column=column, line=line))
 
     def stop(self, error: type[SealproofError]) -> None:
-        """Raise `error` with everything gathered so far, if anything was; the class of errors gathered alone is kept."""
+        """Raise `error` with all faults, if there are any; if errors of one class brought them all, that class."""
         if self:
             alone = [kind for kind, count in self._gathered.items() if count == len(self)]
             raise (alone[0] if alone else error)(*self)

@@ -8,7 +8,6 @@ is cast to the columns and types that the policy declares.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,16 +21,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet
 
 from sanitizers import digest, publish
+from sanitizers.digest import CHAIN
 from sanitizers.documents import nearest
 from sanitizers.engine.duckdb import DuckDB
-from sanitizers.engine.forms import ROWS, RawFile, files_of, fixed_folder
-from sanitizers.errors import ConfigurationError, EngineFailure, Fault, Faults, PublishFailure, SourceFailure, gathered
+from sanitizers.engine.forms import ROWS, RawFile
+from sanitizers.errors import ConfigurationError, EngineFailure, Fault, Faults, PublishFailure, SourceFailure
 from sanitizers.policy import Policy
 from sanitizers.queries import TIE, Query, queries, quoted
 from sanitizers.strip.receipt import RECEIPT, Receipt
+from sanitizers.trace import clean_files
 
 FORMAT = 1
-CHAIN = "chain.json"
 _FRACTIONS = frozenset({"FLOAT", "DOUBLE", "DECIMAL"})
 _WHOLE = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"})
 _NAME = re.compile(r'"?(\w+)"?(?:\."(\w+)")?')
@@ -163,20 +163,15 @@ def _computed(
 
 
 def _clean_files(policy: Policy, plan: dict[str, Query], clean: Path) -> dict[str, tuple[RawFile, ...]]:
-    """Find the clean files of each source that is read, by the policy's own patterns, where strip has put them."""
-    patterns = {name: policy.resolve(source.path).absolute() for name, source in policy.sources.items()}
-    common = os.path.commonpath([fixed_folder(str(pattern)) for pattern in patterns.values()])
-    root = clean.absolute()
+    """Find the clean files of each source that is read; those of one source have the same columns."""
+    read = sorted({name for query in plan.values() for name in query.reads} & policy.sources.keys())
+    found = clean_files(policy, clean, read)
     faults = Faults()
-    found = {}
-    for name in sorted({name for query in plan.values() for name in query.reads} & patterns.keys()):
-        pattern, reading = str(patterns[name].relative_to(common)), policy.sources[name].read
-        with gathered(faults):
-            found[name] = files_of(pattern, reading, folder=root, root=root)
-            for file in found[name]:
-                if not file.schema.equals(found[name][0].schema):
-                    remedy = "list it as a source of its own"
-                    faults.say("has other columns than the first file of its source", remedy, where=str(file.path))
+    for file in (file for files in found.values() for file in files[1:]):
+        first = next(files[0] for files in found.values() if file in files)
+        if not file.schema.equals(first.schema):
+            remedy = "list it as a source of its own"
+            faults.say("has other columns than the first file of its source", remedy, where=str(file.path))
     faults.stop(SourceFailure)
     return found
 
@@ -336,6 +331,7 @@ def _rows(connection: duckdb.DuckDBPyConnection, query: Query) -> Iterator[pa.Ta
 
 
 def _one_zero(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Write floats that compare equal with equal bits; DuckDB's sort does so too, but does not promise it."""
     if not pa.types.is_floating(column.type):
         return column
     return pc.if_else(pc.is_nan(column), float("nan"), pc.add(column, 0.0))

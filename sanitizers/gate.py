@@ -26,7 +26,6 @@ from sanitizers.errors import (
     ConfigurationError,
     Fault,
     SealproofError,
-    SourceFailure,
 )
 from sanitizers.features import recompute
 from sanitizers.identifiers import Key
@@ -205,7 +204,8 @@ def _raw_paths(policy: Policy) -> set[Path]:
 
 def _passed_over(path: Path, policy: Policy, raw: set[Path]) -> Target | None:
     if path.resolve() in raw:
-        return Target(str(path), None, "raw, not judged", "nothing", reason="a raw source of the policy; name it to judge it")
+        reason = "a raw source of the policy; name it to judge it"
+        return Target(str(path), None, "raw, not judged", "nothing", reason=reason)
     for pattern, reason in policy.gate.ignore.items():
         if path.match(pattern) or fnmatch.fnmatch(str(path), pattern):
             return Target(str(path), None, "ignored", "nothing", reason=reason)
@@ -232,7 +232,8 @@ def _gather(case: _Case, paths: Iterable[Path]) -> None:
     for path in seen:
         try:
             chain = json.loads(path.read_text(encoding="utf-8"))
-            if chain["format"] == CHAIN_FORMAT and isinstance(chain["inputs"], dict) and isinstance(chain["outputs"], dict):
+            named = isinstance(chain["inputs"], dict) and isinstance(chain["outputs"], dict)
+            if chain["format"] == CHAIN_FORMAT and named:
                 case.chains.append(chain)
         except (OSError, ValueError, KeyError, TypeError):
             case.warnings.append(f"{path.name} in {path.parent.name} is not a chain")
@@ -257,7 +258,8 @@ def _take_strip(case: _Case, path: Path) -> None:
     elif roster.barred_by(case.snapshot):
         problem = "what stayed has been sealed since"
     elif receipt.snapshot != case.snapshot.digest:
-        case.warnings.append(f"the strip in {folder.name} was made from an earlier snapshot; its roster holds nothing barred")
+        told = "was made from an earlier snapshot; its roster holds nothing barred"
+        case.warnings.append(f"the strip in {folder.name} {told}")
     if problem:
         case.warnings.append(f"the receipt in {folder.name} does not stand: {problem}")
         return
@@ -310,8 +312,8 @@ def _decide(case: _Case, path: Path) -> Target:
         return replace(target, verdict="contaminated", decided_by="identifiers compared",
                        reason="holds identifiers that are barred")
     if findings:
-        return replace(target, verdict="ambiguous", decided_by="identifiers compared",
-                       reason="hits do not exceed what chance gives; declare the column as a kind or under not_identifiers")
+        reason = "hits do not exceed what chance gives; declare the column as a kind or under not_identifiers"
+        return replace(target, verdict="ambiguous", decided_by="identifiers compared", reason=reason)
     if source is not None:
         if misfits:
             return replace(target, reason=f"cells do not fit their kind in {', '.join(sorted(misfits))}")
@@ -324,7 +326,8 @@ def _decide(case: _Case, path: Path) -> Target:
         return replace(target, verdict="clean", decided_by="chain", reason=chain)
     if _is_evidence(path):
         return replace(target, verdict="clean", decided_by="identifiers compared", reason="evidence, searched as text")
-    return replace(target, reason="no receipt or chain vouches for it; identifiers alone do not show what it was computed from")
+    reason = "no receipt or chain vouches for it; identifiers alone do not show what it was computed from"
+    return replace(target, reason=reason)
 
 
 def _is_evidence(path: Path) -> bool:
@@ -363,10 +366,10 @@ def _declared(case: _Case, source: tuple[str, Source] | None) -> list[Lookup]:
         for lookup in lookups(own, kinds):
             by_name.setdefault((lookup.name, lookup.kind_name), lookup)
     for output in case.policy.outputs.values():
-        for name, named in [*output.asked_by.items(), *output.columns.items()]:
+        for name, kind in output.identifiers.items():
             missing = frozenset({""})
-            lookup = Lookup(0, name, (name,), elements=False, kind_name=named.kind, kind=kinds[named.kind], missing=missing)
-            by_name.setdefault((name, named.kind), lookup)
+            lookup = Lookup(0, name, (name,), elements=False, kind_name=kind, kind=kinds[kind], missing=missing)
+            by_name.setdefault((name, kind), lookup)
     return list(by_name.values())
 
 
@@ -382,7 +385,8 @@ def _recomputed(case: _Case, path: Path) -> Target | None:
     same = digest.of_content(schema, pieces) == recompute(case.policy, case.strips[0].folder, path.stem)
     sha = digest.of_file(path)
     if same:
-        return Target(str(path), sha, "clean", "recomputed", reason="equals the feature computed again from clean sources")
+        reason = "equals the feature computed again from clean sources"
+        return Target(str(path), sha, "clean", "recomputed", reason=reason)
     reason = "differs from the feature computed again from clean sources"
     return Target(str(path), sha, "contaminated", "recomputed", reason=reason)
 
@@ -405,15 +409,16 @@ def to_sarif(verdict: Verdict) -> str:
     ]
     driver = {"name": "sealproof", "rules": [{"id": name} for name in levels]}
     run = {"tool": {"driver": driver}, "results": results, "properties": {"verdict": verdict.verdict}}
-    return json.dumps({"version": "2.1.0", "$schema": "https://json.schemastore.org/sarif-2.1.0.json", "runs": [run]}, indent=1)
+    schema = "https://json.schemastore.org/sarif-2.1.0.json"
+    return json.dumps({"version": "2.1.0", "$schema": schema, "runs": [run]}, indent=1)
 
 
 def to_junit(verdict: Verdict) -> str:
     """The verdict as JUnit XML: a case per target."""
-    from xml.etree import ElementTree as tree
+    from xml.etree.ElementTree import Element, SubElement, tostring
 
     counts = [target.verdict for target in verdict.targets]
-    suite = tree.Element(
+    suite = Element(
         "testsuite", name="sealproof gate", tests=str(len(counts)), failures=str(counts.count("contaminated")),
         errors=str(counts.count("ambiguous") + counts.count("not checked")),
         skipped=str(counts.count("ignored") + counts.count("raw, not judged")),
@@ -421,10 +426,10 @@ def to_junit(verdict: Verdict) -> str:
     tags = {"contaminated": "failure", "ambiguous": "error", "not checked": "error", "ignored": "skipped",
             "raw, not judged": "skipped"}
     for target in verdict.targets:
-        entry = tree.SubElement(suite, "testcase", classname="sealproof", name=target.path)
+        entry = SubElement(suite, "testcase", classname="sealproof", name=target.path)
         if target.verdict in tags:
-            tree.SubElement(entry, tags[target.verdict], message=_told(target))
-    return tree.tostring(suite, encoding="unicode")
+            SubElement(entry, tags[target.verdict], message=_told(target))
+    return tostring(suite, encoding="unicode")
 
 
 def _told(target: Target) -> str:

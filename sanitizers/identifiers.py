@@ -260,8 +260,8 @@ def as_text(column: pa.Array | pa.ChunkedArray, where: str = "") -> pl.Series:
     if series.dtype.is_float():
         exact = 2 ** {16: 11, 32: 24, 64: 53}[kind.bit_width]
         whole = cell.is_finite() & (cell >= 0) & (cell < exact) & (cell == cell.floor())
-        text = pl.when(cell.is_nan()).then(None).when(whole).then(cell.cast(pl.Int64, strict=False).cast(pl.String))
-        return frame.select(text.otherwise(pl.when(cell.is_not_null()).then(pl.lit("?"))).alias("c"))["c"]
+        known = pl.when(cell.is_nan()).then(None).when(whole).then(cell.cast(pl.Int64, strict=False).cast(pl.String))
+        return frame.select(known.otherwise(pl.when(cell.is_not_null()).then(pl.lit("?"))).alias("c"))["c"]
     if series.dtype.is_integer():
         return frame.select(pl.when(cell < 0).then(pl.lit("?")).otherwise(cell.cast(pl.String)).alias("c"))["c"]
     if series.dtype == pl.Datetime:
@@ -411,7 +411,8 @@ def published(hi: np.ndarray, lo: np.ndarray) -> pl.Series:
     halves = np.stack([hi, lo], axis=1).astype(">u8")
     raw = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(hi), [None, pa.py_buffer(halves.tobytes())])
     texts = pl.Series("token", pl.from_arrow(raw.cast(pa.large_binary()))).bin.encode("hex")
-    return pl.DataFrame({"token": texts}).select(pl.concat_str(pl.lit(TOKEN_PREFIX), pl.col("token")).alias("token"))["token"]
+    marked = pl.concat_str(pl.lit(TOKEN_PREFIX), pl.col("token")).alias("token")
+    return pl.DataFrame({"token": texts}).select(marked)["token"]
 
 
 def sentinel(name: str, kind: Kind) -> str:

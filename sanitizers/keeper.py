@@ -6,6 +6,7 @@ import datetime as dt
 from pathlib import Path
 
 from sanitizers.engine.duckdb import DuckDB
+from sanitizers.errors import Fault, PublishFailure
 from sanitizers.identifiers import Key, Kinds
 from sanitizers.policy import Policy
 from sanitizers.register.history import Register
@@ -33,14 +34,44 @@ def take_snapshot(
 
 
 def strip_with_links(
-    policy: Policy, *, snapshot: Path, key: Key, register: Path | None, out: Path, keeper: Path | None, progress: Progress
+    policy: Policy,
+    *,
+    snapshot: Path,
+    key: Key,
+    register: Path | None,
+    out: Path,
+    keeper: Path | None,
+    progress: Progress,
 ) -> Receipt:
-    """Strip files with the links that a register remembers, and leave the keeper's receipt with the keeper."""
+    """Strip files with the links that a register remembers, and leave the keeper's receipt with the keeper.
+
+    Raises
+    ------
+    PublishFailure
+        As `strip_files`; or the keeper's receipt cannot be written, which is found out before anything is stripped.
+    """
+    if keeper is not None:
+        _private(keeper)
     barred = load(snapshot)
     links = Register(register, kinds=barred.kinds, key=key).links() if register else None
     receipt = strip_files(policy, snapshot=barred, key=key, out=out, links=links, progress=progress)
     if keeper is not None:
-        keeper.parent.mkdir(parents=True, exist_ok=True)
+        keeper.touch(mode=0o600)
         keeper.write_text(receipt.to_json(), encoding="utf-8")
-        keeper.chmod(0o600)
     return receipt
+
+
+def _private(path: Path) -> None:
+    """Make sure that a file can be written, and that only its owner can read it."""
+    problem = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = not path.exists()
+        path.touch(mode=0o600)
+        path.chmod(0o600)
+        if new:
+            path.unlink()
+    except OSError as error:
+        problem = f"cannot be written ({error.strerror}); nothing was published"
+    if problem:
+        raise PublishFailure(Fault(problem, "name another file with --keeper", where=str(path)))

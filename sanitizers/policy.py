@@ -183,6 +183,12 @@ class Output(Strict):
     keep: int | None = Field(default=None, ge=1)
     rank: str = "rank"
 
+    @property
+    def identifiers(self) -> dict[str, str]:
+        """Kind of every column that holds identifiers, those it is asked by included."""
+        asked = {name: column.kind for name, column in self.asked_by.items()}
+        return asked | {name: column.kind for name, column in self.columns.items()}
+
 
 class Register(Strict):
     """Which snapshot a run uses and how old the register may be."""
@@ -290,7 +296,8 @@ def _shape_faults(policy: Policy, where: str) -> list[Fault]:
     faults = Faults()
     for name, source in policy.sources.items():
         place = f"sources.{name}"
-        others = {ref.name: [o for o in source.references if o.drops and o.name != ref.name] for ref in source.references}
+        dropping = [ref for ref in source.references if ref.drops]
+        others = {ref.name: [o for o in dropping if o.name != ref.name] for ref in source.references}
         for ref in source.references:
             column = f"{place}.columns.{ref.name}"
             if "." in ref.name:
@@ -341,14 +348,15 @@ def _kind_faults(policy: Policy, kinds: Kinds) -> list[Fault]:
                 faults.say(f"{ref.kind} is read from {len(kind.parts or '1')} column(s)",
                            f"write `\"[{', '.join(kind.parts or ('column',))}]\"`", where="sealing.yaml", column=column)
             if kind.parts and policy.form_of(ref.kind) == "token":
-                faults.say("a composite identifier has no column to hold its token",
-                           f"write `publish: {{{ref.kind}: plain}}`", where="sealing.yaml", column=f"publish.{ref.kind}")
+                remedy = f"write `publish: {{{ref.kind}: plain}}`"
+                faults.say("a composite identifier has no column to hold its token", remedy,
+                           where="sealing.yaml", column=f"publish.{ref.kind}")
         for column_name, text in source.text.items():
             for mentioned in text.mentions:
                 place = f"sources.{name}.text.{column_name}"
                 if known(mentioned, place) and kinds[mentioned].parts:
                     faults.say(f"{mentioned} has no pattern to be found by", where="sealing.yaml", column=place)
     for name, output in policy.outputs.items():
-        for column_name, named in [*output.asked_by.items(), *output.columns.items()]:
-            known(named.kind, f"outputs.{name}.{column_name}")
+        for column_name, own in output.identifiers.items():
+            known(own, f"outputs.{name}.{column_name}")
     return faults

@@ -6,6 +6,7 @@ joins. Nothing here knows a number from an identifier, or a file from a frame.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,7 +109,7 @@ def raw_files(policy: Policy) -> dict[str, tuple[RawFile, ...]]:
         A source without files, or a file of an unknown form; all together.
     """
     folders = [fixed_folder(str(policy.resolve(source.path))) for source in policy.sources.values()]
-    root = _common(folders)
+    root = Path(os.path.commonpath(folders))
     faults = Faults()
     found = {}
     for name, source in policy.sources.items():
@@ -132,7 +133,7 @@ def clean_files(policy: Policy, clean: Path, names: Iterable[str] | None = None)
         A source without files; all together.
     """
     patterns = {name: policy.resolve(source.path).absolute() for name, source in policy.sources.items()}
-    root = _common([fixed_folder(str(pattern)) for pattern in patterns.values()])
+    root = Path(os.path.commonpath([fixed_folder(str(pattern)) for pattern in patterns.values()]))
     faults = Faults()
     found = {}
     for name in policy.sources if names is None else names:
@@ -143,14 +144,8 @@ def clean_files(policy: Policy, clean: Path, names: Iterable[str] | None = None)
     return found
 
 
-def _common(folders: Sequence[Path]) -> Path:
-    parts = [folder.parts for folder in folders]
-    shared = [names[0] for names in zip(*parts, strict=False) if len(set(names)) == 1]
-    return Path(*shared)
-
-
 def check_columns(policy: Policy, parts: Parts) -> None:
-    """Raise ConfigurationError for every column that the policy names and a source lacks, or whose type would change."""
+    """Raise ConfigurationError for every column that is named and not there, or whose type would change."""
     faults = Faults()
     for name, source in policy.sources.items():
         given = parts[name]
@@ -180,8 +175,8 @@ def _column_faults(faults: Faults, name: str, source: Source, schema: pa.Schema)
         _named(faults, column, schema, source, where=f"sources.{name}.primary_key")
     for field in schema:
         if not survives(field.type):
-            faults.say(f"the engine would change a column of type {field.type}",
-                       "cast it where it is written, for instance to timestamp[us] or double", where=name, column=field.name)
+            remedy = "cast it where it is written, for instance to timestamp[us] or double"
+            faults.say(f"the engine would change a column of type {field.type}", remedy, where=name, column=field.name)
 
 
 def _named(faults: Faults, column: str, schema: pa.Schema, source: Source, *, where: str) -> None:

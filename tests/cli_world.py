@@ -166,14 +166,19 @@ class World:
         """Options of policy and key."""
         return [*self.policy, "--key-file", self / "key"]
 
+    @property
+    def keeping(self) -> list[str | Path]:
+        """Options of kinds and key."""
+        return ["--kinds", self / "kinds.yaml", "--key-file", self / "key"]
+
     def keygen(self) -> Outcome:
         """Make a key."""
         return self.run("register", "keygen", "--key-file", self / "new.key")
 
     def add(self, *more: str | Path, delivered: str = "2019-02-28") -> Outcome:
         """Deliver the feed."""
-        return self.run("register", "add", self / "register", "--kinds", self / "kinds.yaml", "--key-file", self / "key",
-                        "--delivered-on", delivered, *(more or ["--feed", self / "feed.csv"]))  # fmt: skip
+        given = more or ("--feed", self / "feed.csv")
+        return self.run("register", "add", self / "register", *self.keeping, "--delivered-on", delivered, *given)
 
     def snapshot(self, *more: str | Path) -> Outcome:
         """Write the snapshot."""

@@ -20,7 +20,7 @@ TOWER = (
     "strip", "queries", "features", "outputs", "scan", "evidence", "gate", "keeper", "prove", "integrations", "lineage",
     "init", "report", "cli", "__main__",
 )  # fmt: skip
-# A policy describes how raw files are written, in the words of engine/forms.py; the rest of the engine is not its business.
+# A policy tells how raw files are written, in the words of engine/forms.py; the rest of the engine is not its business.
 LOWER_ROOMS_SEEN_IN_PART = {"policy": {"engine": {"sanitizers.engine.forms"}}}
 HEAVY = {"pandas", "sklearn", "mlflow", "dvc", "great_expectations", "plotly", "jinja2"}
 HEAVY_ROOMS = {"integrations", "report"}

@@ -77,8 +77,9 @@ def test_a_register_of_other_kinds_is_refused(world: World) -> None:
 
 def test_a_snapshot_of_other_kinds_does_not_go_with_the_register(world: World) -> None:
     world.write("kinds.yaml", KINDS.replace("[0-9]{12}", "[0-9]{11}"))
-    common = ["--kinds", world / "kinds.yaml", "--key-file", world / "key"]
-    added = world.run("register", "add", world / "second", *common, "--feed", world / "feed.csv", "--delivered-on", "2019-02-28")
+    common = world.keeping
+    delivery = ["--feed", world / "feed.csv", "--delivered-on", "2019-02-28"]
+    added = world.run("register", "add", world / "second", *common, *delivery)
     assert added.code == 0
     world.write("raw/complaints.csv", (world / "raw/complaints.csv").read_text().replace("2017000", "201700"))
     made = world.run("register", "snapshot", world / "second", *common, *world.policy, "--as-of", "2019-03-01")
@@ -165,20 +166,23 @@ def test_a_feed_row_that_cannot_be_meant_is_named_by_line_and_column(world: Worl
 
 
 def test_contradictory_events_are_refused_with_their_line(world: World) -> None:
-    rows = [GOOD, *(f"arrest_number,{SEALED},{action},CPL 160.50,2019-02-01,2019-02-02" for action in ("seal", "vacate"))]
+    both = [f"arrest_number,{SEALED},{action},CPL 160.50,2019-02-01,2019-02-02" for action in ("seal", "vacate")]
+    rows = [GOOD, *both]
     world.write("feed.csv", "\n".join([HEADER, *rows, ""]))
     refused(world.add(), COULD_NOT_CHECK, "line 3", "action")
     assert len(list((world / "register/batches").iterdir())) == 1
 
 
 def test_several_faults_of_a_feed_are_told_together(world: World) -> None:
-    rows = [f"arrest_number,{SEALED},seal,CPL 999.99,2019-01-01,2019-01-02", f"arrest,{SEALED},seal,CPL 160.50,2019-13-01,x"]
+    first = f"arrest_number,{SEALED},seal,CPL 999.99,2019-01-01,2019-01-02"
+    rows = [first, f"arrest,{SEALED},seal,CPL 160.50,2019-13-01,x"]
     world.write("feed.csv", "\n".join([HEADER, *rows, ""]))
     refused(world.add(), COULD_NOT_CHECK, "statute", "kind", "effective_on", "recorded_on")
 
 
 def test_a_feed_without_a_column_is_refused(world: World) -> None:
-    world.write("feed.csv", f"kind,identifier,action,effective_on,recorded_on\narrest_number,{SEALED},seal,2019-01-01,2019-01-01\n")
+    header = "kind,identifier,action,effective_on,recorded_on"
+    world.write("feed.csv", f"{header}\narrest_number,{SEALED},seal,2019-01-01,2019-01-01\n")
     refused(world.add(), COULD_NOT_CHECK, "statute", "is missing")
 
 
@@ -234,7 +238,8 @@ def test_a_kind_that_the_register_does_not_know_is_refused(world: World) -> None
 
 
 def test_any_onto_a_shared_kind_is_refused(world: World) -> None:
-    world.amend("sealing.yaml", "set: {status: OPEN}}}", "set: {status: OPEN}}}\n      status: {kind: complaint_number, on_seal: {redact: []}, carries: any}")  # fmt: skip
+    shared = "status: {kind: complaint_number, on_seal: {redact: []}, carries: any}"
+    world.amend("sealing.yaml", "set: {status: OPEN}}}", f"set: {{status: OPEN}}}}}}\n      {shared}")
     refused(world.strip(), USAGE, "`any` onto the shared kind complaint_number", "carries: all")
     unpublished(world)
 
@@ -254,8 +259,9 @@ def test_several_faults_of_one_run_are_told_together(world: World) -> None:
 def test_an_identifier_that_does_not_fit_is_named_by_file_column_and_row(world: World, cell: str) -> None:
     world.amend("raw/complaints.csv", "201700000003", cell)
     outcome = world.strip()
-    refused(outcome, COULD_NOT_CHECK, "raw/complaints.csv".split("/")[1], "complaint_number", "row 3")
-    assert cell == "?" or outcome.err.count(cell) == (str(world.folder).count(cell))
+    refused(outcome, COULD_NOT_CHECK, "complaints.csv", "complaint_number", "row 3")
+    told = len(cell) > 2 and cell in outcome.told
+    assert not told
     unpublished(world)
 
 
@@ -284,7 +290,9 @@ def test_misfits_of_several_sources_are_told_together(world: World) -> None:
         (pa.decimal256(50, 2), [1, 2, 3, 4]),
     ],
 )
-def test_a_column_whose_type_the_engine_would_change_is_refused_by_name(world: World, kind: pa.DataType, cells: list) -> None:
+def test_a_column_whose_type_the_engine_would_change_is_refused_by_name(
+    world: World, kind: pa.DataType, cells: list[object]
+) -> None:
     world.write("raw/arrests.parquet", pa.table({**ARRESTS, "odd_one": pa.array(cells, kind)}))
     refused(world.strip(), USAGE, "odd_one", "arrests", "would change")
     refused(world.check(), USAGE, "odd_one")
@@ -305,10 +313,11 @@ def test_a_damaged_parquet_file_is_refused(world: World, alter: Callable[[Path],
 
 
 def test_parquet_that_breaks_in_its_middle_is_refused(world: World) -> None:
-    numbers = [f"K{number:08d}" for number in range(20_000)]
-    rows = pa.table({"arrest_number": numbers, "photo_number": [None] * 20_000, "note": [CANARY] * 20_000, "age": [1] * 20_000})
-    path = world / "raw/arrests.parquet"
-    pq.write_table(rows.set_column(1, "photo_number", rows["photo_number"].cast(pa.string())), path, row_group_size=5_000)
+    count, path = 20_000, world / "raw/arrests.parquet"
+    numbers = [f"K{number:08d}" for number in range(count)]
+    photos = pa.nulls(count, pa.string())
+    rows = pa.table({"arrest_number": numbers, "photo_number": photos, "note": [CANARY] * count, "age": [1] * count})
+    pq.write_table(rows, path, row_group_size=5_000)
     content = bytearray(path.read_bytes())
     content[60_000:70_000] = b"\xff" * 10_000
     path.write_bytes(content)
@@ -417,6 +426,21 @@ def test_a_disk_that_refuses_leaves_the_old_version(world: World, monkeypatch: p
     assert {path: path.read_bytes() for path in (world / "clean").rglob("*") if path.is_file()} == before
 
 
+def test_a_keepers_receipt_that_cannot_be_written_stops_the_run_before_it_publishes(world: World) -> None:
+    world.write("file", "mine")
+    refused(world.strip("--keeper", world / "file" / "receipt.json"), COULD_NOT_CHECK, "file/receipt.json", "--keeper")
+    unpublished(world)
+
+
+def test_a_link_in_the_place_of_the_output_folder_stays_a_link(world: World) -> None:
+    (world / "elsewhere").mkdir()
+    (world / "clean").symlink_to(world / "elsewhere")
+    for _ in range(2):
+        assert world.strip().code == 0
+    assert (world / "clean").is_symlink()
+    assert (world / "elsewhere" / "receipt.json").exists()
+
+
 def test_an_output_folder_that_holds_raw_files_is_refused(world: World) -> None:
     refused(world.run("strip", *world.keyed, "--out", world / "raw"), COULD_NOT_CHECK, "holds raw files")
     assert (world / "raw/arrests.parquet").exists()
@@ -454,7 +478,9 @@ def test_a_target_that_is_not_there_is_a_usage_fault(world: World) -> None:
 # -- faults of its own ------------------------------------------------------------------------------------------------
 
 
-def test_an_uncaught_exception_is_no_verdict_and_its_text_is_not_shown(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_uncaught_exception_is_no_verdict_and_its_text_is_not_shown(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*_: object, **__: object) -> None:
         raise ValueError(f"could not convert {SEALED} {CANARY}")
 

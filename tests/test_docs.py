@@ -5,11 +5,10 @@ from __future__ import annotations
 import ast
 import contextlib
 import hashlib
-import os
+import io
 import re
 import shlex
 import shutil
-import types
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,10 +72,10 @@ def test_code_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
             exec(compile(padded, str(page), "exec"), namespace)  # noqa: S102 - the page's own example
         elif block.language == "sh":
             for line in block.text.replace("\\\n", " ").splitlines():
-                with contextlib.redirect_stderr(None):
+                with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
                     _shell(shlex.split(line, comments=True))
         else:
-            assert block.language in ("yaml", "text", "json", "csv", "sql", "toml"), f"line {block.line}: say what it is"
+            assert block.language in ("yaml", "text"), f"line {block.line}: say what it is"
 
 
 def _shell(words: list[str]) -> None:
@@ -212,9 +211,7 @@ SETTINGS = [
 
 @pytest.mark.parametrize(("model", "name", "kind"), SETTINGS, ids=[f"{model}.{name}" for model, name, _ in SETTINGS])
 def test_every_setting_and_choice_stands_in_the_guide(model: str, name: str, kind: Any) -> None:
-    words = set(re.findall(r"`([^`\n]+)`", GUIDE)) | {
-        word for one in re.findall(r"`([a-z_]+): ([a-z_]+)`", GUIDE) for word in one
-    }
+    words = {word for one in re.findall(r"`([^`\n]+)`", GUIDE) for word in [one, *one.split(": ")]}
     headings = set(re.findall(r"^#+ (\w+)$", GUIDE, flags=re.MULTILINE))
     assert name in words | headings, f"{model}.{name}"
     assert choices_of(kind) <= words
@@ -229,10 +226,11 @@ def _keys(content: Any) -> set[str]:
 
 
 def test_the_walk_over_the_models_finds_them_all() -> None:
-    assert {"Policy", "Register", "Source", "Reading", "Column", "Redaction", "Text", "Feature", "Output", "Asked", "Named",
-            "Gate"} == {model.__name__ for model in models_of(Policy)}  # fmt: skip
+    found = {model.__name__ for model in models_of(Policy)}
+    assert {"Policy", "Register", "Source", "Reading", "Column", "Redaction", "Text", "Feature", "Output"} <= found
+    assert {"Asked", "Named", "Gate"} <= found
     assert ("Policy", "register", Policy.model_fields["register_"].annotation) in SETTINGS
-    assert isinstance(types.GenericAlias(list, (Reading,)), types.GenericAlias) and models_of(list[Reading]) == {Reading}
+    assert models_of(list[Reading] | None) == {Reading}
 
 
 GUIDE_BLOCKS = [block for block in blocks(GUIDE) if block.language == "yaml"]
@@ -278,7 +276,8 @@ def test_the_suffolk_page_explains_every_figure() -> None:
     page = (folder / "README.md").read_text(encoding="utf-8")
     assert re.findall(r"^\| `([a-z_]+)` \|", page, flags=re.MULTILINE) == figures
     digest = re.search(r"SUFFOLK_SHA256 := ([0-9a-f]{64})", (ROOT / "Makefile").read_text())
-    assert digest and digest[1] in page
+    assert digest
+    assert digest[1] in page
 
 
 def test_the_licence_is_the_apache_licence() -> None:

@@ -275,6 +275,14 @@ def test_equal_content_gives_equal_bytes_whatever_order_partition_and_threads(
     assert floats.num_rows == 9
 
 
+def test_floats_that_compare_equal_have_equal_bits() -> None:
+    given = pa.chunked_array([pa.array([0.0, -0.0, np.nan, -np.nan, None, 1.5])])
+    tidied = features._one_zero(given)
+    assert not np.signbit(tidied.drop_null().to_numpy()).any()
+    assert tidied.null_count == 1
+    assert tidied[5].as_py() == 1.5
+
+
 def test_functions_of_lists_dates_and_texts_answer_under_their_own_names(city: City) -> None:
     sql = """
     SELECT len(tags) AS n, list_contains(tags, 'a') AS a, date_trunc('month', booked) + INTERVAL 1 MONTH AS month,
@@ -289,6 +297,11 @@ def test_functions_of_lists_dates_and_texts_answer_under_their_own_names(city: C
 def test_a_with_may_take_the_name_of_the_source_it_reads(city: City) -> None:
     sql = "WITH arrests AS (SELECT * FROM arrests WHERE counts > 5) SELECT person FROM arrests"
     assert city.answer(sql, person="token") == [{"person": "cy"}]
+
+
+def test_answers_may_be_put_together(city: City) -> None:
+    sql = "(SELECT person FROM arrests WHERE counts = 1) UNION ALL (SELECT arrest FROM notes) EXCEPT SELECT 'tok_9'"
+    assert [row["person"] for row in city.answer(sql, person="token")] == ["ann", "tok_0", "tok_1", "tok_5"]
 
 
 def test_generated_sets_and_unnested_lists_are_tables(city: City) -> None:

@@ -57,7 +57,7 @@ def _feed_rows(city: City, events: Ids) -> pa.Table:
 
 
 def _delay(world: World, events: Ids) -> Ids:
-    """Days from an event to its recording, never the same for two events of one arrest: the feed cannot contradict itself."""
+    """Days from an event to its recording, no two alike for one arrest: the feed cannot contradict itself."""
     return EVENTS * world.stream("feed delay").below(events, 3) + events % EVENTS
 
 

@@ -1,7 +1,7 @@
 """What an engine does: read, hold, fetch, write, close, and the two that every engine shares, tokens and mentions.
 
 Everything between these verbs is an Ibis expression, so that one plan runs on every engine. Tokens and mentions work on
-Arrow batches in file order: each identifier cell is made canonical and hashed once, and only plain keys are joined after.
+Arrow batches in file order: each identifier cell is made canonical and hashed once; only plain keys are joined after.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import ibis.expr.types as ir
 import numpy as np
@@ -121,10 +121,12 @@ class Engine(ABC):
     def close(self) -> None:
         """Forget everything held."""
 
-    def __enter__(self) -> Engine:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def tokens(self, parts: Sequence[Part], lookups: Sequence[Lookup], key: Key, tally: Tally) -> ir.Table:
@@ -288,4 +290,6 @@ def malformed_faults(parts: Sequence[Part], lookups: Sequence[Lookup], tally: Ta
     return faults
 
 
-__all__ = ["ROW", "SENTINEL_ROW", "Engine", "Lookup", "Part", "SourceFailure", "Tally", "malformed_faults", "mentions_of"]
+__all__ = [
+    "ROW", "SENTINEL_ROW", "Engine", "Lookup", "Part", "SourceFailure", "Tally", "malformed_faults", "mentions_of",
+]  # fmt: skip

@@ -61,7 +61,9 @@ class DuckDB(Engine):
         """See `Engine.read`."""
         if isinstance(part, RawFile) and part.form == "parquet":
             with _told(f"read {part.name}"):
-                table = self._ibis.read_parquet(part.path, table_name=self._name(), file_row_number=True)
+                table = self._ibis.read_parquet(
+                    part.path, table_name=self._name(), file_row_number=True, hive_partitioning=False
+                )
                 number = (table.file_row_number + start).cast("int64")
                 return table.mutate(**{ROW: number}).drop("file_row_number")
         names = list(columns or part.schema.names)
@@ -98,9 +100,7 @@ class DuckDB(Engine):
         """See `Engine.hold`."""
         name = self._name()
         with self._asked("hold"):
-            if isinstance(what, pa.Table):
-                self._ibis.create_table(name, what)
-            elif isinstance(what, ir.Expr):
+            if isinstance(what, pa.Table | ir.Expr):
                 self._ibis.create_table(name, what)
             else:
                 assert schema is not None  # noqa: S101 - for the type checker
@@ -143,7 +143,6 @@ class DuckDB(Engine):
         with self._asked("confine"):
             if sources is not None:
                 self._attach(sources)
-            self._raw.execute("SET python_enable_replacements = false")
             self._raw.execute("SET enable_external_access = false")
             self._raw.execute("SET lock_configuration = true")
         return self._raw

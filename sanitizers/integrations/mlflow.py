@@ -67,7 +67,7 @@ def record(
     Raises
     ------
     SourceFailure
-        Receipt or verdict is not what it should be, or a data set is not the file that its digest was taken from.
+        Receipt, verdict or model cannot be read, or a data set is not the file that its digest was taken from.
     ConfigurationError
         A metric is not a number.
     PublishFailure
@@ -76,7 +76,9 @@ def record(
     tags = _tags(receipt, verdict)
     inputs = {name: (path, _checked(path, sha)) for name, (path, sha) in datasets.items()}
     numbers = {name: _number(name, value) for name, value in (metrics or {}).items()}
+    model = digest.of_file(model_file) if model_file is not None else ""
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # read when the library is imported
+    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
@@ -90,7 +92,7 @@ def record(
             _log_inputs(client, run, inputs)
             _log_files(client, run, [receipt, verdict], artifacts)
             if model_file is not None:
-                _log_model(client, run, place, model_file, tags)
+                _log_model(client, run, place, model_file, {**tags, "sealproof.sha256": model})
             done = True
         finally:
             client.set_terminated(run, "FINISHED" if done else "FAILED")
@@ -176,8 +178,8 @@ def _log_files(client: MlflowClient, run: str, evidence: Sequence[Path], artifac
 
 def _log_model(client: MlflowClient, run: str, experiment: str, path: Path, tags: Mapping[str, str]) -> None:
     """Log the model file as it is: an artifact of the run, and a logged model that the verdict's tags go with."""
-    own = {**tags, "sealproof.sha256": digest.of_file(path)}
     client.log_artifact(run, str(path), "model")
-    logged = client.create_logged_model(experiment, name=path.stem, source_run_id=run, tags=own, model_type="skops")
+    name = f"sealproof-{path.stem}"  # of another name than the folder: MLflow would list the two as one
+    logged = client.create_logged_model(experiment, name=name, source_run_id=run, tags=dict(tags), model_type="skops")
     client.log_model_artifact(logged.model_id, str(path))
     client.finalize_logged_model(logged.model_id, "READY")

@@ -187,7 +187,8 @@ class Register:
         bars = {name: rules.bars(name, purpose) for name in rules.statutes}
         unknown = sorted(set(state["statute"].unique()) - set(bars))
         if unknown:
-            raise RegisterFailure(Fault(f"statutes in the register are not in the rules {rules.name}: {', '.join(unknown)}"))
+            fault = f"statutes in the register are not in the rules {rules.name}: {', '.join(unknown)}"
+            raise RegisterFailure(Fault(fault))
         barring = state.filter(pl.col("statute").replace_strict(bars, return_dtype=pl.Boolean))
         direct = barring.select("kind", "hi", "lo").unique().with_columns(pl.lit("").alias("via"))
         closed = closure(engine, engine.hold(direct.to_arrow().cast(BARRED_SCHEMA)), engine.hold(self.links()))
@@ -258,7 +259,8 @@ def _events(feed: pa.Table, *, kinds: Kinds, rules: Rules, key: Key, where: str)
     both = (pl.col("action") == "seal").any() & (pl.col("action") == "vacate").any()
     same = [*_STATE, "effective_on", "recorded_on"]
     contradicting = events.filter(both.over(same))
-    _refuse(faults, contradicting, pl.lit(value=True), "action", "one of a seal and a vacatur of one state, dated and recorded alike", where)
+    remedy = "one of a seal and a vacatur of one state, dated and recorded alike"
+    _refuse(faults, contradicting, pl.lit(value=True), "action", remedy, where)
     faults.stop(RegisterFailure)
     return events.select(_EVENT)
 

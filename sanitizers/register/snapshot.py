@@ -1,7 +1,7 @@
 """A snapshot: the barred tokens for one purpose, as of one date, closed over the links.
 
-Two files. ``NAME.snap`` holds what a strip depends on: its bytes change only when the barred set does. ``NAME.snap.json``
-beside it holds the dates and the counts, which change every day.
+Two files. ``NAME.snap`` holds what a strip depends on: its bytes change only when the barred set does.
+``NAME.snap.json`` beside it holds the dates and the counts, which change every day.
 """
 
 from __future__ import annotations
@@ -190,7 +190,8 @@ def load(path: Path) -> Snapshot:
         remedy = "use the release that wrote it, or make a new snapshot"
         raise RegisterFailure(Fault("was made with another canonical form", remedy, where=str(path)))
     names = sorted(kinds)
-    barred = {name: Barred(*(column.to_numpy() for column in reader.get_batch(i).columns)) for i, name in enumerate(names)}
+    batches = {name: reader.get_batch(place) for place, name in enumerate(names)}
+    barred = {name: Barred(*(column.to_numpy() for column in batch.columns)) for name, batch in batches.items()}
     return Snapshot(
         purpose=header["purpose"],
         kinds=kinds,

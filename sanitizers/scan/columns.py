@@ -3,7 +3,7 @@
 A declared column is compared as what it is declared. Every other column and text is searched for the kinds with at
 least 10**7 possible values, and a hit counts only where hits exceed what chance gives: with `n` distinct cells that fit
 a kind of `N` possible values, `b` of them barred, about ``n * b / N`` hits come by chance. Hits count when a Poisson
-variable of that mean reaches them with a probability below 10**-6; fewer are *ambiguous*. A kind with a `width` takes
+variable of that mean reaches them with a probability below 10**-3; fewer are *ambiguous*, and do not pass either. A kind with a `width` takes
 any small number for an identifier that lost its zeros, so that a count of 7 would be number 0000000007: in undeclared
 columns such cells are compared only from seven characters on, where 10**7 values are possible again.
 """
@@ -24,7 +24,7 @@ from sanitizers.identifiers import TOKEN_PREFIX, Key, Kinds, Tokens, as_text, jo
 from sanitizers.register.snapshot import Barred, Snapshot
 
 LARGE = 10**7
-CHANCE = 1e-6
+CHANCE = 1e-3
 SHORTEST = 7
 
 
@@ -81,8 +81,8 @@ class Search:
         known: set[str] = set()
         for lookup in self._declared:
             if set(lookup.columns) <= names:
-                self._declared_column(rows, lookup)
-                known.update(lookup.columns if not lookup.kind.parts else ())
+                fits = self._declared_column(rows, lookup)
+                known.update(lookup.columns if fits and not lookup.kind.parts else ())
         for name in rows.schema.names:
             if name not in known and name not in self._innocent:
                 self._undeclared_column(name, rows.column(name))
@@ -101,7 +101,8 @@ class Search:
     def _expected(self, kind: str, fitting: int) -> float:
         return fitting * (len(self._snapshot.barred[kind].hi) - 1) / self._snapshot.kinds[kind].possible
 
-    def _declared_column(self, rows: pa.RecordBatch, lookup: Lookup) -> None:
+    def _declared_column(self, rows: pa.RecordBatch, lookup: Lookup) -> bool:
+        """Compare a declared column; whether every cell fits its kind."""
         columns = [rows.column(name) for name in lookup.columns]
         if lookup.elements:
             columns = [columns[0].flatten()] if pa.types.is_nested(columns[0].type) else columns
@@ -111,6 +112,7 @@ class Search:
         if len(own.malformed):
             self.misfits.add(lookup.name)
         self._note(lookup.name, lookup.kind_name, own, declared=True)
+        return not len(own.malformed)
 
     def _undeclared_column(self, name: str, column: pa.Array) -> None:
         while pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
@@ -130,7 +132,8 @@ class Search:
         for kind, own in kinds.items():
             cells = texts if own.width is None else long
             self._note(name, kind, _tokens(cells, kind, self._snapshot.kinds, self._key), declared=False)
-        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type) or pa.types.is_dictionary(column.type):
+        kind_ = column.type
+        if pa.types.is_string(kind_) or pa.types.is_large_string(kind_) or pa.types.is_dictionary(kind_):
             self._mentions(name, texts, kinds)
 
     def _mentions(self, name: str, texts: pl.Series, kinds: Mapping[str, object]) -> None:

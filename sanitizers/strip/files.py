@@ -149,4 +149,5 @@ def _unchanged(before: dict[Path, tuple[int, int]]) -> None:
         now = path.stat()
         if (now.st_size, now.st_mtime_ns) != seen:
             remedy = "strip again when nobody writes to it"
-            raise PublishFailure(Fault("changed while it was being stripped; nothing was published", remedy, where=str(path)))
+            problem = "changed while it was being stripped; nothing was published"
+            raise PublishFailure(Fault(problem, remedy, where=str(path)))

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from sanitizers.engine.contract import ROW, Engine
 from sanitizers.engine.duckdb import DuckDB
-from sanitizers.errors import ConfigurationError, Fault, Faults
+from sanitizers.errors import ConfigurationError, Faults
 from sanitizers.identifiers import Key
 from sanitizers.policy import Policy, Source
 from sanitizers.register.snapshot import Snapshot
@@ -99,7 +99,8 @@ def strip(
 def _same_names(policy: Policy, frames: Mapping[str, object]) -> None:
     faults = Faults()
     for name in policy.sources.keys() - frames.keys():
-        faults.say("no frame was given for this source", "give every source: seals pass from one to another", column=name)
+        remedy = "give every source: seals pass from one to another"
+        faults.say("no frame was given for this source", remedy, column=name)
     for name in frames.keys() - policy.sources.keys():
         faults.say("is no source of the policy", "declare it in sealing.yaml", column=name)
     faults.stop(ConfigurationError)
@@ -169,7 +170,8 @@ def _changed(column: pd.Series[Any], before: pa.Array, after: pa.Array) -> pd.Se
 
     if pa.types.is_dictionary(before.type):
         before = before.dictionary_decode()
-    if pa.types.is_string(after.type) and not (pa.types.is_string(before.type) or pa.types.is_large_string(before.type)):
+    was_text = pa.types.is_string(before.type) or pa.types.is_large_string(before.type)
+    if pa.types.is_string(after.type) and not was_text:
         return pd.Series(after.to_pandas().to_numpy(), index=column.index, name=column.name)  # numbers became tokens
     differs = _differs(before, after)
     if not differs.any():
@@ -201,5 +203,6 @@ def _roomy(column: pd.Series[Any], cells: np.ndarray) -> pd.Series[Any]:
         new = [cell for cell in dict.fromkeys(cells.tolist()) if cell is not None and cell not in dtype.categories]
         return column.cat.add_categories(new)
     if isinstance(dtype, np.dtype) and dtype.kind in "iub" and any(cell is None for cell in cells):
-        return column.astype("boolean" if dtype.kind == "b" else dtype.name.replace("uint", "UInt").replace("int", "Int"))
+        nullable = "boolean" if dtype.kind == "b" else dtype.name.replace("uint", "UInt").replace("int", "Int")
+        return column.astype(pd.api.types.pandas_dtype(nullable))
     return column.copy()

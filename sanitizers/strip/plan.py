@@ -19,8 +19,8 @@ from sanitizers.strip import text as texts
 from sanitizers.trace import Reached
 
 
-@ibis.udf.scalar.builtin(name="format")
-def _format(pattern: str, hi: dt.uint64, lo: dt.uint64) -> str:  # type: ignore[valid-type, empty-body]
+@ibis.udf.scalar.builtin(name="format")  # type: ignore[untyped-decorator]
+def _format(pattern: str, hi: dt.uint64, lo: dt.uint64) -> str:  # type: ignore[empty-body]
     """Render two numbers by a pattern."""
 
 
@@ -179,5 +179,6 @@ def _literal(value: str | float | bool | None, kind: dt.DataType, column: str) -
         or value is None
     )
     if not fits:
-        raise ConfigurationError(Fault(f"`set` gives a value that is no {kind}", "write a value of that type", column=column))
+        fault = f"`set` gives a value that is no {kind}"
+        raise ConfigurationError(Fault(fault, "write a value of that type", column=column))
     return ibis.literal(value, type=kind)

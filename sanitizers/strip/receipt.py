@@ -135,7 +135,7 @@ def count(engine: Engine, reached: Reached) -> SourceCounts:
         }
         for number, ref in enumerate(references)
     }
-    texts = dict.fromkeys(read.source.text, 0)
+    texts: dict[str, Count] = dict.fromkeys(read.source.text, 0)
     if reached.mentioned is not None:
         own = reached.mentioned.group_by("ref").agg(rows=reached.mentioned.row.nunique())
         for row in engine.fetch(own).to_pylist():
@@ -195,7 +195,7 @@ class Roster:
                 kind: tuple(column.to_numpy() for column in reader.get_batch(place).columns)
                 for place, kind in enumerate(header["kinds"])
             }
-            return cls(tuple(header["files"]), kinds)  # type: ignore[arg-type]
+            return cls(tuple(header["files"]), kinds)
         except (OSError, ValueError, KeyError, pa.ArrowException):
             pass
         raise SourceFailure(Fault("is not a roster", "run `sealproof strip` again", where=str(path)))

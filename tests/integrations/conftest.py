@@ -12,7 +12,7 @@ from sanitizers.register.links import BARRED_SCHEMA
 
 THIRD_PARTY = {
     "great_expectations": [],
-    "mlflow": [],
+    "mlflow": [r"The ``noload`` loader strategy is deprecated"],  # mlflow 3.17 with sqlalchemy 2.1
 }
 KINDS = Kinds.parse(
     "arrest_number: {scope: record, pattern: '[BKMQS][0-9]{8}'}\n"
