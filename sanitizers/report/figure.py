@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sanitizers.report.summary import STRIP, Step, Summary
+from sanitizers.report.summary import STRIP, Summary
 from sanitizers.strip.receipt import Count, SourceCounts
 
-WIDE, BETWEEN, ROOM, HEAD = 156.0, 46.0, 14.0, 30.0
+ROOM, HEAD = 14.0, 30.0
 TALL, FLOW, THIN = 48.0, 200.0, 1.5
+WIDE, BETWEEN, NARROW, CLOSE = 156.0, 46.0, 116.0, 32.0
+CHAIN = 3  # columns before the chain's own
 KEPT, CHANGED, DROPPED = "kept", "kept, cells changed", "dropped"
 KINDS = {KEPT: "kept", CHANGED: "changed", DROPPED: "dropped"}
 WAYPOINT = "waypoint"
@@ -32,6 +34,7 @@ class Box:
     flow: float = 0.0
     x: float = 0.0
     y: float = 0.0
+    width: float = 0.0
 
     @property
     def height(self) -> float:
@@ -41,7 +44,7 @@ class Box:
     @property
     def right(self) -> float:
         """Its right edge."""
-        return self.x + WIDE
+        return self.x + self.width
 
     @property
     def middle(self) -> float:
@@ -102,11 +105,11 @@ def draw(summary: Summary) -> Figure:
     columns = [_sources(ways, width), _outcomes(ways, width), [_clean(ways, width)], *_layers(summary)]
     height = max(sum(box.height + ROOM for box in column) - ROOM for column in columns)
     placed = [list(_stacked(column, number, height)) for number, column in enumerate(columns)]
-    heads = ["raw sources", "what seals did", "published", "made from them"][: len(columns)]
+    heads = ["raw sources", "what seals did", "published", "made from them"]
     return Figure(
-        width=len(columns) * (WIDE + BETWEEN) - BETWEEN,
+        width=placed[-1][0].right,
         height=HEAD + height,
-        heads=tuple((number * (WIDE + BETWEEN), head) for number, head in enumerate(heads)),
+        heads=tuple((column[0].x, head) for column, head in zip(placed, heads, strict=False)),
         boxes=tuple(box for column in placed for box in column),
         bands=(*_row_bands(ways, width, placed), *_chain_bands(summary, placed)),
     )
@@ -149,10 +152,12 @@ def _clean(ways: Ways, width: Widths) -> Box:
 
 
 def _stacked(column: Sequence[Box], number: int, height: float) -> Iterator[Box]:
-    """Place the boxes of one column below each other, centred."""
+    """Place the boxes of one column below each other, centred; the columns of the chain are narrower."""
+    first, rest = min(number, CHAIN), max(number - CHAIN, 0)
+    x = first * (WIDE + BETWEEN) + rest * (NARROW + CLOSE)
     y = HEAD + (height - sum(box.height + ROOM for box in column) + ROOM) / 2
     for box in column:
-        yield replace(box, x=number * (WIDE + BETWEEN), y=y)
+        yield replace(box, x=x, y=y, width=WIDE if number < CHAIN else NARROW)
         y += box.height + ROOM
 
 
@@ -179,34 +184,19 @@ def _row_bands(ways: Ways, width: Widths, placed: Sequence[Sequence[Box]]) -> It
 # -- the chain ---------------------------------------------------------------------------------------------------------
 
 
-def _depths(summary: Summary) -> dict[str, int]:
-    """How many steps lie between the strip and each step, counted on the longest way."""
-    depth = {STRIP: 0}
-    for _ in summary.steps:
-        for step in summary.steps:
-            depth[step.made_by] = 1 + max((depth.get(origin, 0) for origin in _origins(summary, step)), default=0)
-    return depth
-
-
-def _origins(summary: Summary, step: Step) -> list[str]:
-    """List the steps whose files a step has read, each once."""
-    found = {summary.made_by[sha] for sha in step.inputs.values() if sha in summary.made_by}
-    return sorted(found - {step.made_by})
-
-
 def _layers(summary: Summary) -> list[list[Box]]:
     """Arrange the chain's steps in columns of boxes: each step stands right of every step that it read from."""
-    depth = _depths(summary)
+    depth = summary.depth
     barred = {target.sha256 for target in summary.verdict.targets if target.verdict == "contaminated"}
     layers: list[list[Box]] = [[] for _ in range(max(depth.values()))]
     for step in summary.steps:
-        for origin in _origins(summary, step):
+        for origin in summary.origins(step):
             for between in range(depth[origin] + 1, depth[step.made_by]):
                 layers[between - 1].append(Box(f"{origin} > {step.made_by}", "", WAYPOINT, THIN))
     for step in summary.steps:
         red = bool(barred & set(step.outputs.values()))
         note = f"{len(step.outputs):,} file{'s' if len(step.outputs) != 1 else ''}"
-        box = Box(step.made_by, "holds barred records" if red else note, "dropped" if red else "made")
+        box = Box(step.made_by, "barred records" if red else note, "dropped" if red else "made")
         layers[depth[step.made_by] - 1].append(box)
     return layers
 
@@ -215,7 +205,7 @@ def _chain_bands(summary: Summary, placed: Sequence[Sequence[Box]]) -> Iterator[
     """Lines from each step to those that read what it wrote."""
     boxes = {box.name: box for column in placed[3:] for box in column} | {STRIP: placed[2][0]}
     for step in summary.steps:
-        for origin in _origins(summary, step):
+        for origin in summary.origins(step):
             past = [box for column in placed[3:] for box in column if box.name == f"{origin} > {step.made_by}"]
             way = [boxes[origin], *past, boxes[step.made_by]]
             told = f"{step.made_by} read what {origin} wrote"

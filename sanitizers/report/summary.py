@@ -7,19 +7,21 @@ claim of its own. Where two of the files are not about the same thing, it says s
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from sanitizers import digest
 from sanitizers.errors import Fault, SourceFailure
 from sanitizers.policy import Policy, Source
-from sanitizers.strip.receipt import Count, Receipt
+from sanitizers.strip.receipt import RECEIPT, Count, Receipt
 
 STRIP = "strip"
+CODE = (".py", ".sql")
 NOT_JUDGED = ("not checked", "ambiguous", "ignored", "raw, not judged")
 
 
@@ -95,32 +97,69 @@ class Reached:
 
 
 @dataclass(frozen=True)
+class Measures:
+    """The model's measures: single ones by name, and those that repeat as tables ``title → row → column → value``.
+
+    Examples
+    --------
+    >>> Measures.of({"pairs": 12, "by type": {"ROBBERY": {"auc": 0.9}, "ARSON": {"auc": 0.8}}})
+    Measures(single={'pairs': 12}, tables={'by type': {'ROBBERY': {'auc': 0.9}, 'ARSON': {'auc': 0.8}}})
+    """
+
+    single: Mapping[str, Any]
+    tables: Mapping[str, Mapping[str, Mapping[str, Any]]]
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Measures:
+        """Take tables out of nested measures; what fits no table is shown as one level."""
+        tables = {name: value for name, value in given.items() if _is_table(value)}
+        return cls(_flat({name: value for name, value in given.items() if name not in tables}), tables)
+
+
+def _is_table(value: Any) -> bool:
+    """Whether every row is a mapping that holds no further one."""
+    rows = list(value.values()) if isinstance(value, Mapping) else []
+    return bool(rows) and all(
+        isinstance(row, Mapping) and not any(isinstance(cell, Mapping) for cell in row.values()) for row in rows
+    )
+
+
+@dataclass(frozen=True)
 class Summary:
     """Everything that the page shows.
 
     Parameters
     ----------
     receipt, verdict, steps
-        As read.
+        As read; steps in the order in which they read from each other.
+    receipt_digest
+        SHA-256 of the receipt itself: a step that read the whole strip names it.
+    made_by
+        SHA-256 of every file that the strip or a later step published → that step.
+    depth
+        How many steps lie between the strip and each step, counted on the longest way.
     figures, model
-        Headline numbers and the model's metrics, one name and one value each.
+        Headline numbers, a name and a value each, and the model's measures, as tables where they repeat.
     policy
         The policy, where it is at hand: it names what is emptied and what is passed over.
     """
 
     title: str
     receipt: Receipt
+    receipt_digest: str
     verdict: Verdict
     steps: tuple[Step, ...]
+    made_by: Mapping[str, str]
+    depth: Mapping[str, int]
     figures: Mapping[str, Any]
     figures_note: str
-    model: Mapping[str, Any]
+    model: Measures
     policy: Policy | None
 
     @property
     def headline(self) -> str:
         """The verdict as one sentence. Only a clean verdict claims anything."""
-        scope = f"for the purpose {self.verdict.purpose} under the rules {self.verdict.rules}"
+        scope = f"for the purpose “{self.verdict.purpose}” under the rules “{self.verdict.rules}”"
         return {
             "clean": f"Holds nothing barred {scope}",
             "contaminated": f"Holds records that are barred {scope}",
@@ -128,10 +167,15 @@ class Summary:
             "nothing checked": "Nothing was checked: this report makes no claim",
         }[self.verdict.verdict]
 
-    @cached_property
-    def reached(self) -> tuple[Reached, ...]:
-        """What seals did, column by column."""
-        return tuple(self._reached())
+    @property
+    def reached(self) -> dict[str, list[Reached]]:
+        """What seals did, column by column, by source."""
+        return {name: [told for told in self._reached() if told.source == name] for name in self.receipt.sources}
+
+    @property
+    def decided(self) -> dict[tuple[str, str], int]:
+        """How many files got which verdict, and by what it was decided; most first."""
+        return dict(Counter((target.verdict, target.decided_by) for target in self.verdict.targets).most_common())
 
     def _reached(self) -> Iterator[Reached]:
         for name, counts in self.receipt.sources.items():
@@ -143,19 +187,22 @@ class Summary:
             for column, rows in counts.texts.items():
                 yield Reached(name, column, "text", _text_action(column, source), rows, {}, 0)
 
-    @cached_property
-    def made_by(self) -> dict[str, str]:
-        """SHA-256 of every file that the strip or a later step published → that step."""
-        made = dict.fromkeys(self.receipt.files.values(), STRIP)
-        for step in self.steps:
-            made |= {sha: step.made_by for sha in step.outputs.values() if sha not in made}
-        return made
+    def origin(self, name: str, sha: str) -> str | None:
+        """Which step an input comes from; ``code`` for what a step runs, None for what nothing vouches for."""
+        return self.made_by.get(sha, "code" if Path(name).suffix in CODE else None)
+
+    def origins(self, step: Step) -> list[str]:
+        """The steps whose files a step has read, each once."""
+        return _origins(self.made_by, step)
 
     @property
     def unexplained(self) -> tuple[tuple[str, str], ...]:
-        """Inputs (step, name) that neither the strip nor another step of the chain has published."""
+        """Inputs (step, name) that are no code, and that neither the strip nor another step has written."""
         return tuple(
-            (step.made_by, name) for step in self.steps for name, sha in step.inputs.items() if sha not in self.made_by
+            (step.made_by, name)
+            for step in self.steps
+            for name, sha in step.inputs.items()
+            if self.origin(name, sha) is None
         )
 
     @property
@@ -191,11 +238,12 @@ class Summary:
     def digests(self) -> tuple[tuple[str, str], ...]:
         """Everything that has a digest, in full: policy, snapshot, kinds, then each file once."""
         named = [("policy", self.receipt.policy), ("snapshot", self.receipt.snapshot), ("kinds", self.receipt.kinds)]
+        named += [(f"{STRIP}: {RECEIPT}", self.receipt_digest)]
         named += [(f"{STRIP}: {name}", sha) for name, sha in self.receipt.files.items()]
         for step in self.steps:
             named += [(f"{step.made_by}: {name}", sha) for name, sha in step.outputs.items()]
-            outside = [(name, sha) for name, sha in step.inputs.items() if sha not in self.made_by]
-            named += [(f"read by {step.made_by}: {name}", sha) for name, sha in outside]
+            other = [(name, sha) for name, sha in step.inputs.items() if sha not in self.made_by]
+            named += [(f"read by {step.made_by}: {name}", sha) for name, sha in other]
         listed = {sha for _, sha in named}
         named += [(t.path, t.sha256) for t in self.verdict.targets if t.sha256 and t.sha256 not in listed]
         return tuple(named)
@@ -219,16 +267,43 @@ def summarise(
     SourceFailure
         A file is not there, or is not what it should be.
     """
+    told = Receipt.read(receipt)
+    receipt_digest = digest.of_file(receipt)
+    steps = [_read(Step, path, "chain file", "run the step that writes it again") for path in chain]
+    made_by = _made_by(told, receipt_digest, steps)
+    depth = _depths(made_by, steps)
     return Summary(
         title=title,
-        receipt=Receipt.read(receipt),
+        receipt=told,
+        receipt_digest=receipt_digest,
         verdict=_read(Verdict, verdict, "verdict", "run `sealproof gate` again"),
-        steps=tuple(_read(Step, path, "chain file", "run the step that writes it again") for path in chain),
+        steps=tuple(sorted(steps, key=lambda step: depth[step.made_by])),
+        made_by=made_by,
+        depth=depth,
         figures=_flat(figures or {}),
         figures_note=figures_note,
-        model=_flat(model or {}),
+        model=Measures.of(model or {}),
         policy=policy,
     )
+
+
+def _made_by(receipt: Receipt, receipt_digest: str, steps: Sequence[Step]) -> dict[str, str]:
+    made = dict.fromkeys([receipt_digest, *receipt.files.values()], STRIP)
+    for step in steps:
+        made |= {sha: step.made_by for sha in step.outputs.values() if sha not in made}
+    return made
+
+
+def _origins(made_by: Mapping[str, str], step: Step) -> list[str]:
+    return sorted({made_by[sha] for sha in step.inputs.values() if sha in made_by} - {step.made_by})
+
+
+def _depths(made_by: Mapping[str, str], steps: Sequence[Step]) -> dict[str, int]:
+    depth = {STRIP: 0}
+    for _ in steps:
+        for step in steps:
+            depth[step.made_by] = 1 + max((depth.get(origin, 0) for origin in _origins(made_by, step)), default=0)
+    return depth
 
 
 def _read(model: type[Told], path: Path, what: str, remedy: str) -> Told:
@@ -271,9 +346,9 @@ def _action(column: str, on_seal: str, source: Source | None) -> str:
 def _text_action(column: str, source: Source | None) -> str:
     text = source.text.get(column) if source else None
     if text is None:
-        return "every number of a declared kind masked; with a barred one: text or sentence removed"
+        return "every declared number masked; where one is barred, text or sentence removed"
     gone = "sentence removed" if text.on_seal == "sentence" else "text emptied"
-    return f"every number of the kinds {', '.join(text.mentions)} masked; with a barred one: {gone}"
+    return f"every {' and '.join(text.mentions)} masked; where one is barred, {gone}"
 
 
 def _limits(policy: Policy | None) -> Iterator[str]:

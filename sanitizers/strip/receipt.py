@@ -10,11 +10,12 @@ snapshot without any key.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+import ibis
 import numpy as np
 import polars as pl
 import pyarrow as pa
@@ -234,6 +235,11 @@ def _stayed(engine: Engine, sources: Mapping[str, Reached], kind: str) -> pa.Rec
             staying = tokens.anti_join(reached.dropped, "row")
             if not all(read.source.references[number].drops for number in own):
                 staying = staying.anti_join(reached.hits, ["ref", "row", "pos"])
+            for number, emptying in _emptied(read.source.references, own):
+                rows = reached.hits.filter(reached.hits.ref.isin(emptying)).select("row").distinct().mutate(
+                    ref=ibis.literal(number, "int16")
+                )
+                staying = staying.anti_join(rows, ["ref", "row"])
             found = engine.fetch(staying.select("hi", "row"))
             prefixes.append(found["hi"].to_numpy())
             file = np.searchsorted(np.array(read.tally.start[1:]), found["row"].to_numpy(), side="right") + first
@@ -242,6 +248,18 @@ def _stayed(engine: Engine, sources: Mapping[str, Reached], kind: str) -> pa.Rec
     frame = pl.DataFrame({"prefix": np.concatenate(prefixes), "file": np.concatenate(numbers)})
     kept = frame.unique().sort("prefix", "file") if frame["file"].n_unique() > 1 else _one_file(frame)
     return pa.record_batch([kept[name].to_arrow() for name in _ROSTER_SCHEMA.names], schema=_ROSTER_SCHEMA)
+
+
+def _emptied(references: Sequence[Reference], own: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
+    """References whose cells a seal on other references empties, with these."""
+    for number in own:
+        emptying = [
+            other
+            for other, ref in enumerate(references)
+            if other != number and ref.redaction and {*ref.redaction.redact, *ref.redaction.set} & {*references[number].parts}
+        ]
+        if emptying:
+            yield number, emptying
 
 
 def _one_file(frame: pl.DataFrame) -> pl.DataFrame:

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+import hashlib
 import itertools
 import json
 import shutil
@@ -121,7 +122,7 @@ class Bench:
         """Strip a world; `events` instead of its own if given."""
         with self.place() as folder:
             policy = written(world, folder)
-            taken = self.snapshot(folder, world.events if events is None else events)
+            taken = self.snapshot(world.events if events is None else events)
             return self.strip_folder(folder, policy, taken, links)
 
     def again(self, clean: Clean, world: World) -> Clean:
@@ -135,7 +136,7 @@ class Bench:
                     path = common / name
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_bytes(content)
-            return self.strip_folder(folder, policy, self.snapshot(folder, world.events))
+            return self.strip_folder(folder, policy, self.snapshot(world.events))
 
     def strip_folder(
         self, folder: Path, policy: Policy, taken: snapshot.Snapshot, links: pa.Table | None = None
@@ -145,12 +146,15 @@ class Bench:
             receipt = strip_files(policy, snapshot=taken, key=Key(oracle.KEY), out=folder / "clean", links=links)
         return published(folder / "clean", policy, receipt)
 
-    def snapshot(self, folder: Path, events: list[dict[str, Any]]) -> snapshot.Snapshot:
-        register = Register(folder / "register", kinds=Kinds.parse(oracle.kinds_yaml()), key=Key(oracle.KEY))
-        register.add(feed(events), rules=RULES, delivered_on=TODAY)
-        path = folder / "seals.snap"
-        with self.engine as engine:
-            register.snapshot(path, rules=RULES, purpose="predictive-model", as_of=TODAY, engine=engine)
+    def snapshot(self, events: list[dict[str, Any]]) -> snapshot.Snapshot:
+        """The snapshot of a history, made once."""
+        name = hashlib.sha256(repr(events).encode()).hexdigest()[:16]
+        path = self.folder / "snapshots" / f"{name}.snap"
+        if not path.exists():
+            with self.place() as folder, self.engine as engine:
+                register = Register(folder, kinds=Kinds.parse(oracle.kinds_yaml()), key=Key(oracle.KEY))
+                register.add(feed(events), rules=RULES, delivered_on=TODAY)
+                register.snapshot(path, rules=RULES, purpose="predictive-model", as_of=TODAY, engine=engine)
         return snapshot.load(path)
 
     def links(self, world: World) -> pa.Table:
