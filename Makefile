@@ -4,6 +4,7 @@ BIN := .venv/bin
 SUFFOLK_CSV ?= ../shared/data/suffolk/suff.csv
 SUFFOLK_SHA256 := 64a197abdf856e51a47ae426476e095dddf6b7dcc9b5cad60f3f9dc978df6b67
 SUFFOLK := pipelines/examples/suffolk
+export PATH := $(CURDIR)/$(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY = true
 export DVC_NO_ANALYTICS = 1
 export GX_ANALYTICS_ENABLED = false

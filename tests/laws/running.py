@@ -189,7 +189,7 @@ def written(world: World, folder: Path) -> Policy:
         for number, (low, high) in enumerate(zip(bounds, bounds[1:], strict=False)):
             write = write_csv if source.form == "csv" else write_parquet
             write(source, source.rows[low:high], own / f"{number}.{source.form}")
-    (folder / "sealing.yaml").write_text(yaml.safe_dump(plain_data(oracle.policy(world)), allow_unicode=True))
+    (folder / "sealing.yaml").write_text(yaml.safe_dump(plain_data(oracle.policy(world)), allow_unicode=True, sort_keys=False))
     return Policy.load(folder / "sealing.yaml")
 
 
