@@ -239,12 +239,13 @@ def test_filter_takes_a_barred_record_out_of_a_ranked_list(world: World) -> None
     assert world.add().code == CLEAN
     assert world.snapshot().code == CLEAN
     world.write("scores.csv", f"rank,candidate\n1,201700000001\n2,{barred}\n3,201700000003\n")
-    outcome = world.run("filter", world / "scores.csv", "--output", "candidates", *world.keyed, "--out", world / "out.csv")
+    given = ["filter", world / "scores.csv", *world.keyed, "--output"]
+    outcome = world.run(*given, "candidates", "--out", world / "out.csv")
     assert outcome.code == CLEAN, outcome.told
     leaked = barred in outcome.told or barred in (world / "out.csv").read_text()
     assert not leaked
     assert [line.split(",")[0] for line in (world / "out.csv").read_text().splitlines()] == ["rank", "1", "2"]
-    unknown = world.run("filter", world / "scores.csv", "--output", "nothing", *world.keyed, "--out", world / "x.csv")
+    unknown = world.run(*given, "nothing", "--out", world / "x.csv")
     assert unknown.code == USAGE
     assert "the policy has candidates" in unknown.err
     assert not (world / "x.csv").exists()
@@ -253,10 +254,11 @@ def test_filter_takes_a_barred_record_out_of_a_ranked_list(world: World) -> None
 def test_report_writes_one_page_without_an_identity(world: World) -> None:
     assert world.strip().code == CLEAN
     assert world.features().code == CLEAN
-    assert world.gate(world / "clean", world / "features-out", "--verdict", world / "verdict.json").code == CLEAN
+    judged = world.gate(world / "clean", world / "features-out", "--verdict", world / "verdict.json")
+    assert judged.code == CLEAN
     chain = ["--chain", world / "features-out/chain.json"]
-    outcome = world.run("report", "--receipt", world / "clean/receipt.json", "--verdict", world / "verdict.json", *chain,
-                        *world.policy, "--out", world / "report.html")  # fmt: skip
+    shown = ["--receipt", world / "clean/receipt.json", "--verdict", world / "verdict.json", *chain]
+    outcome = world.run("report", *shown, *world.policy, "--out", world / "report.html")
     assert outcome.code == CLEAN, outcome.told
     page = (world / "report.html").read_text(encoding="utf-8")
     leaked = sum(text in page for text in (SEALED, SEALED[1:], CANARY))

@@ -3,9 +3,11 @@
 A declared column is compared as what it is declared. Every other column and text is searched for the kinds with at
 least 10**7 possible values, and a hit counts only where hits exceed what chance gives: with `n` distinct cells that fit
 a kind of `N` possible values, `b` of them barred, about ``n * b / N`` hits come by chance. Hits count when a Poisson
-variable of that mean reaches them with a probability below 10**-3; fewer are *ambiguous*, and do not pass either. A kind with a `width` takes
-any small number for an identifier that lost its zeros, so that a count of 7 would be number 0000000007: in undeclared
-columns such cells are compared only from seven characters on, where 10**7 values are possible again.
+variable of that mean reaches them with a probability below 10**-3; fewer are *ambiguous*, and do not pass either.
+
+A kind with a `width` takes any small number for an identifier that lost its zeros, so that a count of 7 would be number
+0000000007: in undeclared columns such cells are compared only from seven characters on, where 10**7 values are
+possible again.
 """
 
 from __future__ import annotations

@@ -158,14 +158,14 @@ def _text_cell(rows: ir.Table, plan_: Plan, number: int, column: str) -> ir.Valu
 def _redacted_cells(cells: dict[str, ir.Value], rows: ir.Table, references: tuple[Reference, ...]) -> None:
     """Union of the redactions of all references that hit; `set` after `redact`."""
     mask = rows.sealproof_mask.fill_null(0)
-    for number, ref in enumerate(references):
-        redaction = ref.redaction
-        if redaction is None:
-            continue
-        hit = (mask & (1 << number)) != 0
+    acting = [
+        ((mask & (1 << number)) != 0, ref.redaction) for number, ref in enumerate(references) if ref.redaction is not None
+    ]
+    for hit, redaction in acting:
         for column in redaction.redact:
             old = cells.get(column, rows[column])
             cells[column] = hit.ifelse(ibis.null(old.type()), old)
+    for hit, redaction in acting:
         for column, value in redaction.set.items():
             old = cells.get(column, rows[column])
             cells[column] = hit.ifelse(_literal(value, old.type(), column), old)

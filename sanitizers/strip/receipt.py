@@ -253,10 +253,11 @@ def _stayed(engine: Engine, sources: Mapping[str, Reached], kind: str) -> pa.Rec
 def _emptied(references: Sequence[Reference], own: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
     """References whose cells a seal on other references empties, with these."""
     for number in own:
+        parts = {*references[number].parts}
         emptying = [
             other
             for other, ref in enumerate(references)
-            if other != number and ref.redaction and {*ref.redaction.redact, *ref.redaction.set} & {*references[number].parts}
+            if other != number and ref.redaction and {*ref.redaction.redact, *ref.redaction.set} & parts
         ]
         if emptying:
             yield number, emptying
