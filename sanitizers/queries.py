@@ -86,6 +86,11 @@ _REASONS: dict[str, _Why] = {
     )
     for word in _words(words)
 }
+# Functions that SQL calls without brackets, so that a column of that name may be read as one.
+_BARE = frozenset(
+    """current_date current_time current_timestamp current_datetime localtime localtimestamp current_user user session_user
+    current_catalog current_schema current_role""".split()
+)
 _DECLARED: dict[str, tuple[str, pa.DataType]] = {
     "token": ("VARCHAR", pa.string()),
     "text": ("VARCHAR", pa.string()),
@@ -285,7 +290,7 @@ def _misused(node: exp.Expr) -> _Why | None:
             return _ORDER
         case exp.With() if node.args.get("recursive"):
             return "is recursive", "say it without RECURSIVE"
-        case exp.Column() if not node.table and node.name.lower() in _REASONS:
+        case exp.Column() if not node.table and node.name.lower() in _BARE:
             return "may be read as a function", f"write `table.{node.name}`"
         case exp.Extract() if node.name.upper() not in _PARTS:
             return "extracts a part on which engines differ", f"extract one of {', '.join(sorted(_PARTS)).lower()}"

@@ -78,13 +78,14 @@ class Register:
         return sorted((self.folder / kind).glob("*.parquet"))
 
     def _check_chain(self) -> None:
-        previous = ""
-        for number, path in enumerate(self._files("batches"), start=1):
-            told = self._told(path)
-            if path.stem != f"{number:06d}" or told["previous"] != previous:
-                fault = Fault("a delivery before it is missing or was altered", "restore the register", where=str(path))
-                raise RegisterFailure(fault)
-            previous = digest.of_file(path)
+        for kind in ("batches", "links"):
+            previous = ""
+            for number, path in enumerate(self._files(kind), start=1):
+                told = self._told(path)
+                if path.stem != f"{number:06d}" or told["previous"] != previous:
+                    fault = Fault("a delivery before it is missing or was altered", "restore the register", where=str(path))
+                    raise RegisterFailure(fault)
+                previous = digest.of_file(path)
 
     @staticmethod
     def _told(path: Path) -> dict[str, Any]:
@@ -247,14 +248,15 @@ def _events(feed: pa.Table, *, kinds: Kinds, rules: Rules, key: Key, where: str)
     faults = Faults()
     _refuse(faults, texts, ~pl.col("kind").is_in(list(kinds)), "kind", nearest("", list(kinds)), where)
     persons = [name for name in kinds if kinds[name].scope == "person"]
-    _refuse(faults, texts, pl.col("kind").is_in(persons), "kind", "seal the person's records, not the person", where)
+    person = pl.col("kind").is_in(persons).fill_null(value=False)
+    _refuse(faults, texts, person, "kind", "seal the person's records, not the person", where)
     _refuse(faults, texts, ~pl.col("action").is_in(ACTIONS), "action", f"one of {', '.join(ACTIONS)}", where)
     _refuse(faults, texts, ~pl.col("statute").is_in(list(rules.statutes)), "statute", f"add it to {rules.name}", where)
     for name in ("effective_on", "recorded_on"):
         sound = pl.col(name).is_between(EARLIEST, LATEST)
         _refuse(faults, texts, ~sound.fill_null(value=False), name, "a date that exists, as YYYY-MM-DD", where)
-    faults.stop(RegisterFailure)
-    events = _tokens(texts, kinds=kinds, key=key, faults=faults, where=where)
+    known = texts.filter(pl.col("kind").is_in(list(kinds)).fill_null(value=False))
+    events = _tokens(known, kinds=kinds, key=key, faults=faults, where=where)
     faults.stop(RegisterFailure)
     both = (pl.col("action") == "seal").any() & (pl.col("action") == "vacate").any()
     same = [*_STATE, "effective_on", "recorded_on"]
@@ -280,11 +282,14 @@ def _tokens(texts: pl.DataFrame, *, kinds: Kinds, key: Key, faults: Faults, wher
             line = int(rows["line"][int(own.malformed[0])])
             faults.say(f"{len(own.malformed)} identifier(s) do not fit the kind {kind}", "mend the feed",
                        where=where, column="identifier", line=line)
-            continue
-        pieces.append(rows.with_columns(hi=pl.lit(pl.Series(own.hi)), lo=pl.lit(pl.Series(own.lo))))
+        pieces.append(rows[own.row].with_columns(hi=pl.lit(pl.Series(own.hi)), lo=pl.lit(pl.Series(own.lo))))
     events = pl.concat(pieces)
     case_hi, case_lo = np.zeros(len(events), np.uint64), np.zeros(len(events), np.uint64)
     if "case" in events.columns:
         own = tokenise(events["case"], name="case", kind=_CASE, key=key, missing=frozenset({""}))
+        if len(own.malformed):
+            line = int(events["line"].gather(own.malformed).min())  # type: ignore[arg-type]
+            faults.say(f"{len(own.malformed)} row(s) cannot be taken in", "letters and digits, or nothing",
+                       where=where, column="case", line=line)
         case_hi[own.row], case_lo[own.row] = own.hi, own.lo
     return events.with_columns(case_hi=pl.lit(pl.Series(case_hi)), case_lo=pl.lit(pl.Series(case_lo)))

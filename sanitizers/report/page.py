@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup, escape
 
 from sanitizers.errors import Fault, PublishFailure
 from sanitizers.policy import Policy
@@ -80,7 +82,7 @@ def build_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"told": told, "short": short, "rows_in": rows_in, "share": share}
+    environment.filters |= {"told": told, "short": short, "rows_in": rows_in, "share": share, "soft": soft}
     page = environment.get_template("page.html.j2").render(s=summary, figure=draw(summary))
     _write(out, page)
     return out
@@ -104,6 +106,17 @@ def told(value: Any) -> str:
 def short(sha: str | None) -> str:
     """Shorten a digest; the page shows the whole one where it can be copied."""
     return f"{sha[:SHORT]}…" if sha else "none"
+
+
+def soft(text: str) -> Markup:
+    """Let a long name break after its joints, so that tables fit on paper.
+
+    Examples
+    --------
+    >>> str(soft("a_b.<c>"))
+    'a_<wbr>b.<wbr>&lt;c&gt;'
+    """
+    return Markup(re.sub(r"([_./])(?=.)", r"\1<wbr>", str(escape(text))))  # noqa: S704 - escaped before
 
 
 def rows_in(counts: SourceCounts) -> str:

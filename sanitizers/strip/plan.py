@@ -159,7 +159,9 @@ def _redacted_cells(cells: dict[str, ir.Value], rows: ir.Table, references: tupl
     """Union of the redactions of all references that hit; `set` after `redact`."""
     mask = rows.sealproof_mask.fill_null(0)
     acting = [
-        ((mask & (1 << number)) != 0, ref.redaction) for number, ref in enumerate(references) if ref.redaction is not None
+        ((mask & (1 << number)) != 0, ref.redaction)
+        for number, ref in enumerate(references)
+        if ref.redaction is not None
     ]
     for hit, redaction in acting:
         for column in redaction.redact:
