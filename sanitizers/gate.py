@@ -309,8 +309,12 @@ def _decide(case: _Case, path: Path) -> Target:
     certain = any(finding.certain for finding in findings)
     target = Target(str(path), sha, "not checked", "nothing", findings)
     if certain:
-        return replace(target, verdict="contaminated", decided_by="identifiers compared",
-                       reason="holds identifiers that are barred")
+        return replace(
+            target,
+            verdict="contaminated",
+            decided_by="identifiers compared",
+            reason="holds identifiers that are barred",
+        )
     if findings:
         reason = "hits do not exceed what chance gives; declare the column as a kind or under not_identifiers"
         return replace(target, verdict="ambiguous", decided_by="identifiers compared", reason=reason)
@@ -419,12 +423,20 @@ def to_junit(verdict: Verdict) -> str:
 
     counts = [target.verdict for target in verdict.targets]
     suite = Element(
-        "testsuite", name="sealproof gate", tests=str(len(counts)), failures=str(counts.count("contaminated")),
+        "testsuite",
+        name="sealproof gate",
+        tests=str(len(counts)),
+        failures=str(counts.count("contaminated")),
         errors=str(counts.count("ambiguous") + counts.count("not checked")),
         skipped=str(counts.count("ignored") + counts.count("raw, not judged")),
     )
-    tags = {"contaminated": "failure", "ambiguous": "error", "not checked": "error", "ignored": "skipped",
-            "raw, not judged": "skipped"}
+    tags = {
+        "contaminated": "failure",
+        "ambiguous": "error",
+        "not checked": "error",
+        "ignored": "skipped",
+        "raw, not judged": "skipped",
+    }
     for target in verdict.targets:
         entry = SubElement(suite, "testcase", classname="sealproof", name=target.path)
         if target.verdict in tags:

@@ -14,7 +14,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,6 +89,33 @@ def publishing(target: Path) -> Iterator[Stage]:
         )
     if problem:
         raise PublishFailure(problem)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write one file in one step: readers see the old content or the new, whole.
+
+    Raises
+    ------
+    PublishFailure
+        The disk refuses; the old content still stands.
+    """
+    staged = path.with_name(f".{path.name}.new")
+    problem = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with staged.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        staged.replace(path)
+    except OSError as error:
+        problem = f"cannot be written ({os.strerror(error.errno) if error.errno else type(error).__name__})"
+        with suppress(OSError):
+            staged.unlink(missing_ok=True)
+    if problem:
+        raise PublishFailure(
+            Fault(problem, "free space or name a writable file; the old one still stands", where=str(path))
+        )
 
 
 @contextmanager

@@ -88,8 +88,20 @@ _REASONS: dict[str, _Why] = {
 }
 # Functions that SQL calls without brackets, so that a column of that name may be read as one.
 _BARE = frozenset(
-    """current_date current_time current_timestamp current_datetime localtime localtimestamp current_user user session_user
-    current_catalog current_schema current_role""".split()
+    [
+        "current_date",
+        "current_time",
+        "current_timestamp",
+        "current_datetime",
+        "localtime",
+        "localtimestamp",
+        "current_user",
+        "user",
+        "session_user",
+        "current_catalog",
+        "current_schema",
+        "current_role",
+    ]
 )
 _DECLARED: dict[str, tuple[str, pa.DataType]] = {
     "token": ("VARCHAR", pa.string()),

@@ -154,8 +154,11 @@ def check_columns(policy: Policy, parts: Parts) -> None:
             _column_faults(faults, name, source, schema)
             for other in given[1:]:
                 if not other.schema.equals(schema):
-                    faults.say("has other columns than the first file of its source", "list it as a source of its own",
-                               where=f"{name}: {other.name}")
+                    faults.say(
+                        "has other columns than the first file of its source",
+                        "list it as a source of its own",
+                        where=f"{name}: {other.name}",
+                    )
     faults.stop(ConfigurationError)
 
 
@@ -273,9 +276,7 @@ def trace(
     seen = links_of(engine, sources)
     known = seen if links is None else pa.concat_tables([links, seen])
     barred = closure(engine, engine.hold(snapshot.table()), engine.hold(known))
-    reached = {
-        name: _reached(engine, read_, barred, kinds=snapshot.kinds, key=key) for name, read_ in sources.items()
-    }
+    reached = {name: _reached(engine, read_, barred, kinds=snapshot.kinds, key=key) for name, read_ in sources.items()}
     return Reach(reached, barred, seen)
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import itertools
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import ibis
@@ -21,6 +20,7 @@ from sanitizers.engine.forms import Form, RawFile, Reading
 from sanitizers.errors import EngineFailure, Fault, SealproofError
 
 MEMORY = "1GB"
+T = TypeVar("T")
 
 
 class DuckDB(Engine):
@@ -37,18 +37,20 @@ class DuckDB(Engine):
         self._spill = Path(self._own.name if self._own else scratch or ".") / "spill"
         self._numbers = itertools.count()
         self._source_error: SealproofError | None = None
-        with _told("start"):
-            self._ibis = ibis.duckdb.connect(
-                threads=THREADS,
-                memory_limit=MEMORY,
-                temp_directory=str(self._spill),
-                autoinstall_known_extensions=False,
-                autoload_known_extensions=False,
-                preserve_insertion_order=False,
-            )
-            self._raw.execute(f"LOAD '{encryption_extension()}'")
-            self._raw.execute("SET temp_file_encryption = true")
-            self._raw.execute("SET TimeZone = 'UTC'")
+        self._ask("start", self._start)
+
+    def _start(self) -> None:
+        self._ibis = ibis.duckdb.connect(
+            threads=THREADS,
+            memory_limit=MEMORY,
+            temp_directory=str(self._spill),
+            autoinstall_known_extensions=False,
+            autoload_known_extensions=False,
+            preserve_insertion_order=False,
+        )
+        self._raw.execute(f"LOAD '{encryption_extension()}'")
+        self._raw.execute("SET temp_file_encryption = true")
+        self._raw.execute("SET TimeZone = 'UTC'")
 
     @property
     def _raw(self) -> duckdb.DuckDBPyConnection:
@@ -60,21 +62,18 @@ class DuckDB(Engine):
     def read(self, part: Part, *, start: int, columns: Sequence[str] | None = None) -> ir.Table:
         """See `Engine.read`."""
         if isinstance(part, RawFile) and part.form == "parquet":
-            with _told(f"read {part.name}"):
-                table = self._ibis.read_parquet(
-                    part.path, table_name=self._name(), file_row_number=True, hive_partitioning=False
-                )
-                number = (table.file_row_number + start).cast("int64")
-                return table.mutate(**{ROW: number}).drop("file_row_number")
+            options = {"file_row_number": True, "hive_partitioning": False}
+            table = self._ask("read", lambda: self._ibis.read_parquet(part.path, table_name=self._name(), **options))
+            number = (table.file_row_number + start).cast("int64")
+            return table.mutate(**{ROW: number}).drop("file_row_number")
         names = list(columns or part.schema.names)
         schema = pa.schema([*(part.schema.field(name) for name in names), (ROW, pa.int64())])
         return self._register(_numbered(part.batches(names), start), schema)
 
     def _register(self, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> ir.Table:
         name = self._name()
-        with _told("read"):
-            self._raw.register(name, pa.RecordBatchReader.from_batches(schema, self._guarded(batches)))
-            return self._ibis.table(name)
+        self._raw.register(name, pa.RecordBatchReader.from_batches(schema, self._guarded(batches)))
+        return self._ibis.table(name)
 
     def _guarded(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Keep our own errors while DuckDB pulls batches; its own would wrap them in text."""
@@ -84,22 +83,21 @@ class DuckDB(Engine):
             self._source_error = error
             raise
 
-    @contextmanager
-    def _asked(self, step: str) -> Iterator[None]:
-        failure: SealproofError | None = None
+    def _ask(self, step: str, work: Callable[[], T]) -> T:
+        """Do something with the engine; its own errors quote cells, so nothing of them survives, context included."""
         try:
-            yield
+            return work()
         except (duckdb.Error, pa.ArrowException, ibis.IbisError, SealproofError) as error:
             failure = self._source_error or (error if isinstance(error, SealproofError) else _failure(step, error))
             self._source_error = None
-        if failure is not None:
-            failure.__context__ = failure.__cause__ = None
-            raise failure
+        failure.__context__ = failure.__cause__ = None
+        raise failure
 
     def hold(self, what: ir.Expr | pa.Table | Iterable[pa.RecordBatch], schema: pa.Schema | None = None) -> ir.Table:
         """See `Engine.hold`."""
         name = self._name()
-        with self._asked("hold"):
+
+        def keep() -> ir.Table:
             if isinstance(what, pa.Table | ir.Expr):
                 self._ibis.create_table(name, what)
             else:
@@ -108,13 +106,12 @@ class DuckDB(Engine):
                 self._ibis.create_table(name, stream)
                 self._raw.unregister(stream.get_name())
             return self._ibis.table(name)
-        raise AssertionError
+
+        return self._ask("hold", keep)
 
     def fetch(self, expression: ir.Expr) -> pa.Table:
         """See `Engine.fetch`."""
-        with self._asked("fetch"):
-            return self._ibis.to_pyarrow(expression)
-        raise AssertionError
+        return self._ask("fetch", lambda: self._ibis.to_pyarrow(expression))
 
     def write(self, expression: ir.Table, path: Path, *, form: Form, reading: Reading) -> None:
         """See `Engine.write`.
@@ -123,11 +120,10 @@ class DuckDB(Engine):
         enough where a column holds nothing but zeros).
         """
         path.parent.mkdir(parents=True, exist_ok=True)
-        with self._asked(f"write {path.name}"):
-            if form == "parquet":
-                self._ibis.to_parquet(expression, path, DICTIONARY_SIZE_LIMIT=0)
-            else:
-                self._ibis.to_csv(expression, path, header=True, delimiter=reading.delimiter)
+        if form == "parquet":
+            self._ask("write", lambda: self._ibis.to_parquet(expression, path, DICTIONARY_SIZE_LIMIT=0))
+        else:
+            self._ask("write", lambda: self._ibis.to_csv(expression, path, header=True, delimiter=reading.delimiter))
         if form == "csv" and reading.encoding.lower().replace("-", "") != "utf8":
             _transcode(path, reading.encoding)
 
@@ -140,11 +136,14 @@ class DuckDB(Engine):
             Files that it may still read: each name becomes a view, and these views alone can be named. The files of
             one source have the same columns. Parquet is read when it is asked for, CSV is held as text.
         """
-        with self._asked("confine"):
+
+        def confine() -> None:
             if sources is not None:
                 self._attach(sources)
             self._raw.execute("SET enable_external_access = false")
             self._raw.execute("SET lock_configuration = true")
+
+        self._ask("confine", confine)
         return self._raw
 
     def _attach(self, sources: Mapping[str, Sequence[RawFile]]) -> None:
@@ -186,17 +185,6 @@ def encryption_extension() -> Path:
 def _failure(step: str, error: Exception) -> EngineFailure:
     remedy = "its message is withheld, because it may quote the data"
     return EngineFailure(Fault(f"{step}: the engine failed ({type(error).__name__})", remedy))
-
-
-@contextmanager
-def _told(step: str) -> Iterator[None]:
-    failure = None
-    try:
-        yield
-    except (duckdb.Error, pa.ArrowException, ibis.IbisError) as error:
-        failure = _failure(step, error)
-    if failure:
-        raise failure
 
 
 def _numbered(batches: Iterable[pa.RecordBatch], start: int) -> Iterator[pa.RecordBatch]:

@@ -134,9 +134,7 @@ class RawFile:
         try:
             reader = pa.csv.open_csv(
                 self.path,
-                read_options=pa.csv.ReadOptions(
-                    encoding=self.reading.encoding, use_threads=True, block_size=1 << 24
-                ),
+                read_options=pa.csv.ReadOptions(encoding=self.reading.encoding, use_threads=True, block_size=1 << 24),
                 parse_options=pa.csv.ParseOptions(
                     delimiter=self.reading.delimiter, newlines_in_values=True, invalid_row_handler=refuse
                 ),

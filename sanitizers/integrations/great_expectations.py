@@ -32,8 +32,9 @@ from great_expectations.render.renderer.renderer import renderer
 from sanitizers import publish
 from sanitizers.errors import ConfigurationError, Fault, NothingChecked
 from sanitizers.identifiers import Key, as_text
-from sanitizers.outputs.tokens import among, check_kind, tokens_of
+from sanitizers.outputs.tokens import check_kind, tokens_of
 from sanitizers.register import snapshot as snapshots
+from sanitizers.register.snapshot import among
 
 _CUT_OFF = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'self' data: 'unsafe-inline'\">"
 

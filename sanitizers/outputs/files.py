@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from pathlib import Path
 
 import polars as pl
@@ -11,10 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from sanitizers.engine.forms import FORMS, RawFile, Reading
-from sanitizers.errors import Fault, PublishFailure, SourceFailure
+from sanitizers.errors import Fault, SourceFailure
 from sanitizers.identifiers import Key
 from sanitizers.outputs.filter import FilterCounts, filter_output
 from sanitizers.policy import Output
+from sanitizers.publish import replace_file
 from sanitizers.register.snapshot import Snapshot
 
 _PLAIN = Reading()
@@ -66,23 +65,10 @@ def _table(file: RawFile) -> pa.Table:
 
 
 def _publish(table: pa.Table, out: Path, reading: Reading) -> None:
-    staged = out.with_name(f".{out.name}.new")
-    problem = ""
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with staged.open("wb") as stream:
-            if FORMS[out.suffix.lower()] == "parquet":
-                pa.parquet.write_table(table, stream)
-            else:
-                text = pl.DataFrame(pl.from_arrow(table)).write_csv(separator=reading.delimiter)
-                stream.write(text.encode(reading.encoding))
-            stream.flush()
-            os.fsync(stream.fileno())
-        staged.replace(out)
-    except OSError as error:
-        problem = f"cannot be written ({os.strerror(error.errno) if error.errno else type(error).__name__})"
-    finally:
-        with suppress(OSError):
-            staged.unlink(missing_ok=True)
-    if problem:
-        raise PublishFailure(Fault(problem, "free space or name a writable file with --out", where=str(out)))
+    if FORMS[out.suffix.lower()] == "parquet":
+        sink = pa.BufferOutputStream()
+        pa.parquet.write_table(table, sink)
+        content = sink.getvalue().to_pybytes()
+    else:
+        content = pl.DataFrame(pl.from_arrow(table)).write_csv(separator=reading.delimiter).encode(reading.encoding)
+    replace_file(out, content)

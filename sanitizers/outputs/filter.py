@@ -18,9 +18,9 @@ from sanitizers.documents import nearest
 from sanitizers.errors import ConfigurationError, Fault, Faults, SourceFailure
 from sanitizers.identifiers import Key, as_text, join_parts
 from sanitizers.outputs.tables import Rows, rows_of
-from sanitizers.outputs.tokens import Halves, among, check_kind, tokens_of
+from sanitizers.outputs.tokens import Halves, check_kind, tokens_of
 from sanitizers.policy import Asked, Column, Named, Output, Reference
-from sanitizers.register.snapshot import Snapshot
+from sanitizers.register.snapshot import Snapshot, among
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,7 +8,7 @@ import polars as pl
 from sanitizers.documents import nearest
 from sanitizers.errors import ConfigurationError, Fault, KeyFailure, RegisterFailure, SourceFailure
 from sanitizers.identifiers import TOKEN_PREFIX, Key, Kind, sentinel_tokens, tokenise
-from sanitizers.register.snapshot import Snapshot
+from sanitizers.register.snapshot import Snapshot, among
 
 Halves = tuple[np.ndarray, np.ndarray]
 _PUBLISHED = rf"^{TOKEN_PREFIX}[0-9a-f]{{32}}$"
@@ -55,26 +55,6 @@ def tokens_of(texts: pl.Series, *, column: str, name: str, kind: Kind, key: Key 
             raise SourceFailure(Fault(problem, "mend what writes the column", column=column))
         hi[plain], lo[plain] = own.hi, own.lo
     return hi, lo
-
-
-def among(hi: np.ndarray, lo: np.ndarray, known_hi: np.ndarray, known_lo: np.ndarray) -> np.ndarray:
-    """Which tokens are among the known ones, that are sorted: found by the first half, confirmed by the second.
-
-    Examples
-    --------
-    >>> known = np.array([5, 5, 7], np.uint64), np.array([1, 2, 3], np.uint64)
-    >>> among(np.array([5, 7, 9], np.uint64), np.array([2, 2, 2], np.uint64), *known).tolist()
-    [True, False, False]
-    """
-    found = np.zeros(len(hi), bool)
-    place = np.searchsorted(known_hi, hi)
-    rest = np.flatnonzero(place < len(known_hi))
-    while len(rest):
-        rest = rest[known_hi[place[rest]] == hi[rest]]
-        found[rest] |= known_lo[place[rest]] == lo[rest]
-        place[rest] += 1
-        rest = rest[place[rest] < len(known_hi)]
-    return found
 
 
 def check_kind(name: str, snapshot: Snapshot, key: Key | None) -> None:

@@ -83,7 +83,9 @@ class Register:
             for number, path in enumerate(self._files(kind), start=1):
                 told = self._told(path)
                 if path.stem != f"{number:06d}" or told["previous"] != previous:
-                    fault = Fault("a delivery before it is missing or was altered", "restore the register", where=str(path))
+                    fault = Fault(
+                        "a delivery before it is missing or was altered", "restore the register", where=str(path)
+                    )
                     raise RegisterFailure(fault)
                 previous = digest.of_file(path)
 
@@ -280,8 +282,13 @@ def _tokens(texts: pl.DataFrame, *, kinds: Kinds, key: Key, faults: Faults, wher
         own = tokenise(rows["identifier"].fill_null(""), name=kind, kind=kinds[kind], key=key)
         if len(own.malformed):
             line = int(rows["line"][int(own.malformed[0])])
-            faults.say(f"{len(own.malformed)} identifier(s) do not fit the kind {kind}", "mend the feed",
-                       where=where, column="identifier", line=line)
+            faults.say(
+                f"{len(own.malformed)} identifier(s) do not fit the kind {kind}",
+                "mend the feed",
+                where=where,
+                column="identifier",
+                line=line,
+            )
         pieces.append(rows[own.row].with_columns(hi=pl.lit(pl.Series(own.hi)), lo=pl.lit(pl.Series(own.lo))))
     events = pl.concat(pieces)
     case_hi, case_lo = np.zeros(len(events), np.uint64), np.zeros(len(events), np.uint64)
@@ -289,7 +296,12 @@ def _tokens(texts: pl.DataFrame, *, kinds: Kinds, key: Key, faults: Faults, wher
         own = tokenise(events["case"], name="case", kind=_CASE, key=key, missing=frozenset({""}))
         if len(own.malformed):
             line = int(events["line"].gather(own.malformed).min())  # type: ignore[arg-type]
-            faults.say(f"{len(own.malformed)} row(s) cannot be taken in", "letters and digits, or nothing",
-                       where=where, column="case", line=line)
+            faults.say(
+                f"{len(own.malformed)} row(s) cannot be taken in",
+                "letters and digits, or nothing",
+                where=where,
+                column="case",
+                line=line,
+            )
         case_hi[own.row], case_lo[own.row] = own.hi, own.lo
     return events.with_columns(case_hi=pl.lit(pl.Series(case_hi)), case_lo=pl.lit(pl.Series(case_lo)))

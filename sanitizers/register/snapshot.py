@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from sanitizers.errors import Fault, KeyFailure, RegisterFailure
 from sanitizers.identifiers import Key, Kinds, sentinel_tokens
+from sanitizers.publish import replace_file
 from sanitizers.register.links import BARRED_SCHEMA
 
 FORMAT = 1
@@ -107,6 +108,26 @@ class Snapshot:
         return pa.concat_tables(pieces) if pieces else BARRED_SCHEMA.empty_table()
 
 
+def among(hi: np.ndarray, lo: np.ndarray, known_hi: np.ndarray, known_lo: np.ndarray) -> np.ndarray:
+    """Which tokens are among the known ones, that are sorted: found by the first half, confirmed by the second.
+
+    Examples
+    --------
+    >>> known = np.array([5, 5, 7], np.uint64), np.array([1, 2, 3], np.uint64)
+    >>> among(np.array([5, 7, 9], np.uint64), np.array([2, 2, 2], np.uint64), *known).tolist()
+    [True, False, False]
+    """
+    found = np.zeros(len(hi), bool)
+    place = np.searchsorted(known_hi, hi)
+    rest = np.flatnonzero(place < len(known_hi))
+    while len(rest):
+        rest = rest[known_hi[place[rest]] == hi[rest]]
+        found[rest] |= known_lo[place[rest]] == lo[rest]
+        place[rest] += 1
+        rest = rest[place[rest] < len(known_hi)]
+    return found
+
+
 def write(path: Path, *, purpose: str, kinds: Kinds, key: Key, barred: pa.Table, dated: dict[str, Any]) -> str:
     """Write the two files of a snapshot.
 
@@ -138,9 +159,10 @@ def write(path: Path, *, purpose: str, kinds: Kinds, key: Key, barred: pa.Table,
             writer.write_batch(_batch(name, kinds, key, barred, via))
     content = sink.getvalue().to_pybytes()
     digest = hashlib.sha256(content).hexdigest()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _replace(path, content)
-    _replace(_dated(path), json.dumps({"format": FORMAT, "digest": digest, **dated}, indent=1, sort_keys=True).encode())
+    replace_file(path, content)
+    replace_file(
+        _dated(path), json.dumps({"format": FORMAT, "digest": digest, **dated}, indent=1, sort_keys=True).encode()
+    )
     return digest
 
 
@@ -157,12 +179,6 @@ def _batch(name: str, kinds: Kinds, key: Key, barred: pa.Table, via: list[str]) 
 
 def _dated(path: Path) -> Path:
     return path.with_name(path.name + ".json")
-
-
-def _replace(path: Path, content: bytes) -> None:
-    staged = path.with_name(f".{path.name}.new")
-    staged.write_bytes(content)
-    staged.replace(path)
 
 
 def load(path: Path) -> Snapshot:

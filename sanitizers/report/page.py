@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-from sanitizers.errors import Fault, PublishFailure
 from sanitizers.policy import Policy
+from sanitizers.publish import replace_file
 from sanitizers.report.figure import draw
 from sanitizers.report.summary import summarise
 from sanitizers.strip.receipt import Count, SourceCounts
@@ -84,7 +83,7 @@ def build_report(
     )
     environment.filters |= {"told": told, "short": short, "rows_in": rows_in, "share": share, "soft": soft}
     page = environment.get_template("page.html.j2").render(s=summary, figure=draw(summary))
-    _write(out, page)
+    replace_file(out, page.encode())
     return out
 
 
@@ -134,16 +133,3 @@ def share(part: Count, whole: Count) -> str:
     ('12.5 %', '', '')
     """
     return f"{part / whole:.1%}".replace("%", " %") if isinstance(part, int) and isinstance(whole, int) and part else ""
-
-
-def _write(out: Path, page: str) -> None:
-    staged = out.with_name(f".{out.name}.new")
-    problem = ""
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        staged.write_text(page, encoding="utf-8")
-        staged.replace(out)
-    except OSError as error:
-        problem = f"cannot be written ({os.strerror(error.errno) if error.errno else type(error).__name__})"
-    if problem:
-        raise PublishFailure(Fault(problem, "name a writable file with --out", where=str(out)))

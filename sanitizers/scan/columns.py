@@ -23,7 +23,7 @@ import pyarrow as pa
 from sanitizers.engine.contract import Lookup, mentions_of
 from sanitizers.errors import ConfigurationError
 from sanitizers.identifiers import TOKEN_PREFIX, Key, Kinds, Tokens, as_text, join_parts, tokenise
-from sanitizers.register.snapshot import Barred, Snapshot
+from sanitizers.register.snapshot import Snapshot, among
 
 LARGE = 10**7
 CHANCE = 1e-3
@@ -153,7 +153,8 @@ class Search:
             self._note(name, kind, own, declared=True)
 
     def _note(self, column: str, kind: str, tokens: Tokens, *, declared: bool) -> None:
-        hits = tokens.hi[is_barred(tokens.hi, tokens.lo, self._snapshot.barred[kind])]
+        barred = self._snapshot.barred[kind]
+        hits = tokens.hi[among(tokens.hi, tokens.lo, barred.hi, barred.lo)]
         seen = self._seen.setdefault((column, kind, declared), _Seen())
         seen.hits.update(hits.tolist())
         if not declared:
@@ -162,23 +163,6 @@ class Search:
 
 def _tokens(texts: pl.Series, kind: str, kinds: Kinds, key: Key, missing: frozenset[str] = frozenset()) -> Tokens:
     return tokenise(texts, name=kind, kind=kinds[kind], key=key, missing=missing)
-
-
-def is_barred(hi: np.ndarray, lo: np.ndarray, barred: Barred) -> np.ndarray:
-    """Which tokens are barred: found by their prefix, confirmed by the whole token.
-
-    Examples
-    --------
-    >>> one = np.array([5], np.uint64)
-    >>> is_barred(one, one, Barred(one, one, one)).tolist()
-    [True]
-    """
-    place = np.searchsorted(barred.hi, hi)
-    found = np.zeros(len(hi), bool)
-    for step in range(2):  # two tokens of one prefix are already a curiosity
-        at = np.minimum(place + step, len(barred.hi) - 1)
-        found |= (barred.hi[at] == hi) & (barred.lo[at] == lo)
-    return found
 
 
 def chance_of(hits: int, expected: float) -> float:

@@ -104,9 +104,7 @@ def _apart(out: Path, files: dict[str, tuple[RawFile, ...]]) -> None:
                 raise PublishFailure(Fault("holds raw files", "name another folder with --out", where=str(out)))
 
 
-def _forget(
-    engine: Engine, policy: Policy, reach: Reach, snapshot: Snapshot, new: Path, progress: Progress
-) -> None:
+def _forget(engine: Engine, policy: Policy, reach: Reach, snapshot: Snapshot, new: Path, progress: Progress) -> None:
     total = sum(len(reached.read.parts) for reached in reach.sources.values())
     done = 0
     for reached in reach.sources.values():

@@ -131,9 +131,7 @@ def _part(name: str, frame: pd.DataFrame, source: Source, faults: Faults) -> Fra
     return FramePart(name, pa.table(columns))
 
 
-def _applied(
-    engine: Engine, frame: pd.DataFrame, reached: Reached, policy: Policy, snapshot: Snapshot
-) -> pd.DataFrame:
+def _applied(engine: Engine, frame: pd.DataFrame, reached: Reached, policy: Policy, snapshot: Snapshot) -> pd.DataFrame:
     import pandas as pd
 
     prepared = plan(engine, reached, policy, snapshot.kinds)

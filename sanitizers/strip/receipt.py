@@ -41,6 +41,8 @@ class SourceCounts:
     ----------
     rows_in, rows_kept, rows_dropped
         Rows; in = kept + dropped.
+    rows_changed
+        Rows that stay and lose cells, list elements or a text.
     columns
         Per identifier column: its kind, what a seal does, rows hit, and how many of these came in by which link.
     texts
@@ -58,6 +60,7 @@ class SourceCounts:
     texts: dict[str, Count]
     missing: dict[str, Count]
     malformed: Count = 0
+    rows_changed: Count = 0
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,7 @@ def _public(counts: SourceCounts) -> SourceCounts:
         columns=columns,
         texts={name: _small(count) for name, count in counts.texts.items()},
         malformed=_small(counts.malformed),
+        rows_changed=_small(counts.rows_changed),
     )
 
 
@@ -150,7 +154,16 @@ def count(engine: Engine, reached: Reached) -> SourceCounts:
         texts=texts,
         missing={ref.name: read.tally.missing.get(number, 0) for number, ref in enumerate(references)},
         malformed=sum(len(found) for _, _, found in read.tally.malformed),
+        rows_changed=_rows_changed(engine, reached),
     )
+
+
+def _rows_changed(engine: Engine, reached: Reached) -> int:
+    changing = [number for number, ref in enumerate(reached.read.source.references) if not ref.drops]
+    rows = reached.hits.filter(reached.hits.ref.isin(changing)).select("row").anti_join(reached.dropped, "row")
+    if reached.mentioned is not None:
+        rows = rows.union(reached.mentioned.select("row"))
+    return int(engine.fetch(rows.distinct().count().as_table()).column(0)[0].as_py())
 
 
 def _rows_by_link(engine: Engine, reached: Reached, number: int, ref: Reference) -> list[tuple[int, str, int]]:
@@ -236,8 +249,11 @@ def _stayed(engine: Engine, sources: Mapping[str, Reached], kind: str) -> pa.Rec
             if not all(read.source.references[number].drops for number in own):
                 staying = staying.anti_join(reached.hits, ["ref", "row", "pos"])
             for number, emptying in _emptied(read.source.references, own):
-                rows = reached.hits.filter(reached.hits.ref.isin(emptying)).select("row").distinct().mutate(
-                    ref=ibis.literal(number, "int16")
+                rows = (
+                    reached.hits.filter(reached.hits.ref.isin(emptying))
+                    .select("row")
+                    .distinct()
+                    .mutate(ref=ibis.literal(number, "int16"))
                 )
                 staying = staying.anti_join(rows, ["ref", "row"])
             found = engine.fetch(staying.select("hi", "row"))
