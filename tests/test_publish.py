@@ -7,6 +7,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -322,7 +323,7 @@ def readable(folder: Path) -> int:
 
 
 def test_killed_at_any_moment_leaves_the_old_version_or_the_new(strips: Strips) -> None:
-    make(strips.folder, rows=20_000)
+    make(strips.folder, rows=10_000)
     strips.use("one")
     strips.start()
     assert strips.wait() == 0
@@ -379,6 +380,7 @@ def test_killed_while_it_spills_leaves_nothing_readable(strips: Strips) -> None:
 
     def killed(clear: str, size: int) -> tuple[int, int]:
         """Kill a strip once it has spilled so much; its exit code, and how many files of the spill can be read."""
+        shutil.rmtree(private(strips.out), ignore_errors=True)
         child = strips.start(memory="64MB", clear=clear)
         until = time.monotonic() + 60
         while time.monotonic() < until and (spilled() < size or (clear == "clear" and not readable(spill))):

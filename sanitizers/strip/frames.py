@@ -125,10 +125,17 @@ def _part(name: str, frame: pd.DataFrame, source: Source, faults: Faults) -> Fra
             faults.say("a column name stands twice", "rename one", where=name, column=column)
             continue
         try:
-            columns[column] = pa.array(frame[column], from_pandas=True)
+            cells = pa.array(frame[column], from_pandas=True)
+            columns[column] = cells.cast(_of_nothing(column, source)) if pa.types.is_null(cells.type) else cells
         except (pa.ArrowException, TypeError):
             faults.say("holds values of several types", "make it one type", where=name, column=column)
     return FramePart(name, pa.table(columns))
+
+
+def _of_nothing(column: str, source: Source) -> pa.DataType:
+    """The type of a column that holds nothing: texts, or lists of them where the policy says so."""
+    elements = any(ref.elements and column in ref.parts for ref in source.references)
+    return pa.list_(pa.string()) if elements else pa.string()
 
 
 def _applied(engine: Engine, frame: pd.DataFrame, reached: Reached, policy: Policy, snapshot: Snapshot) -> pd.DataFrame:
@@ -177,8 +184,12 @@ def _changed(column: pd.Series[Any], before: pa.Array, after: pa.Array) -> pd.Se
     cells = np.empty(int(differs.sum()), dtype=object)
     for place, value in enumerate(after.filter(pa.array(differs)).to_pylist()):
         cells[place] = value
-    roomy = _roomy(column, cells)
-    roomy.iloc[np.flatnonzero(differs)] = cells
+    roomy, places = _roomy(column, cells), np.flatnonzero(differs)
+    empty = np.array([cell is None for cell in cells])
+    roomy.iloc[places[empty]] = None
+    if not empty.all():
+        given = cells[~empty]
+        roomy.iloc[places[~empty]] = given if roomy.dtype == object else given.tolist()
     return roomy
 
 

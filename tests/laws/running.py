@@ -109,9 +109,9 @@ class Clean:
 class Bench:
     """A folder in which worlds are stripped, one after the other, on one engine."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, engine: Kept | None = None) -> None:
         self.folder = folder
-        self.engine = Kept()
+        self.engine = engine or Kept()
 
     @contextlib.contextmanager
     def place(self) -> Iterator[Path]:

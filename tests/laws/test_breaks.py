@@ -1,0 +1,191 @@
+"""Each way of breaking the library turns a law red: laws that could not fail would show nothing."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import ibis
+import numpy as np
+import polars as pl
+import pytest
+
+from sanitizers import identifiers, trace
+from sanitizers.engine import contract
+from sanitizers.identifiers import Kind, Tokens
+from sanitizers.register import history
+from sanitizers.strip import files, plan, receipt
+from sanitizers.strip import text as texts
+from tests.laws import checks
+from tests.laws.running import Bench, Kept
+from tests.laws.test_laws import ARRESTS, CITY
+
+pytestmark = pytest.mark.law
+
+
+@dataclass(frozen=True)
+class Break:
+    """A way to break the library, and the law that must see it."""
+
+    apply: Callable[[pytest.MonkeyPatch], None]
+    law: str
+
+
+def no_carries(patch: pytest.MonkeyPatch) -> None:
+    """Links are not followed."""
+    patch.setattr(trace, "closure", lambda _engine, barred, _links: barred)
+    patch.setattr(history, "closure", lambda _engine, barred, _links: barred)
+
+
+def no_canonical_form(patch: pytest.MonkeyPatch) -> None:
+    """Identifiers are looked up as they are written."""
+    patch.setattr(identifiers, "canonical", lambda texts, _kind: texts)
+
+
+def mask_after_matching(patch: pytest.MonkeyPatch) -> None:
+    """Only what is barred is masked, so that the mask tells."""
+
+    def cell(rows: Any, plan_: Any, number: int, column: str) -> Any:
+        return rows[f"sealproof_text_{number}"].isnull().ifelse(rows[column], whole(rows, plan_, number, column))
+
+    whole = plan._text_cell
+    patch.setattr(plan, "_text_cell", cell)
+
+
+def token_without_kind(patch: pytest.MonkeyPatch) -> None:
+    """Every kind makes the same token of the same digits."""
+    make = identifiers.tokenise
+
+    def same(texts: pl.Series, *, name: str, kind: Kind, **given: Any) -> Tokens:
+        return make(texts, name="any", kind=kind, **given)
+
+    for module in (identifiers, contract, history):
+        patch.setattr(module, "tokenise", same)
+
+
+def links_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """What trace has seen is not remembered."""
+    patch.setattr(history.Register, "remember", lambda _self, _links: 0)
+
+
+def rows_as_they_come(patch: pytest.MonkeyPatch) -> None:
+    """Rows are published in another order than their file has."""
+    ordered = plan.part_of
+    patch.setattr(files, "part_of", lambda *args, **given: ordered(*args, **given).order_by(ibis.desc(contract.ROW)))
+
+
+def zeros_made_one(patch: pytest.MonkeyPatch) -> None:
+    """0.0 and -0.0 become one, as dictionaries make them."""
+    ordered = plan.part_of
+
+    def positive(*args: Any, **given: Any) -> Any:
+        rows = ordered(*args, **given)
+        return rows.mutate(x=rows["x"] + 0.0) if "x" in rows.columns else rows
+
+    patch.setattr(files, "part_of", positive)
+
+
+def roster_of_everything(patch: pytest.MonkeyPatch) -> None:
+    """The roster holds what the redactions have emptied."""
+    stayed = receipt._stayed
+
+    def all_of(engine: Any, sources: Any, kind: str) -> Any:
+        return stayed(engine, {name: _unhit(reached) for name, reached in sources.items()}, kind)
+
+    patch.setattr(receipt, "_stayed", all_of)
+
+
+def _unhit(reached: Any) -> Any:
+    return replace(reached, hits=reached.hits.limit(0))
+
+
+def whole_source_dropped(patch: pytest.MonkeyPatch) -> None:
+    """More goes than a seal reaches."""
+    reach = trace._reached
+
+    def greedy(engine: Any, read: Any, barred: Any, **given: Any) -> Any:
+        found = reach(engine, read, barred, **given)
+        everything = read.tokens.filter(read.tokens.row >= 0).select("row").distinct()
+        return replace(found, dropped=engine.hold(everything))
+
+    patch.setattr(trace, "_reached", greedy)
+
+
+def vacations_ignored(patch: pytest.MonkeyPatch) -> None:
+    """What was once sealed stays sealed."""
+    state = history._in_force
+    patch.setattr(history, "_in_force", lambda events, as_of: state(events.filter(pl.col("action") == "seal"), as_of))
+
+
+def sentences_kept(patch: pytest.MonkeyPatch) -> None:
+    """The sentence that mentions a barred record is only masked."""
+    patch.setattr(texts, "without_sentences", lambda text, _mentions: text)
+
+
+def prefixes_only(patch: pytest.MonkeyPatch) -> None:
+    """Half a token is published."""
+    make = identifiers.tokenise
+
+    def half(texts: pl.Series, **given: Any) -> Tokens:
+        own = make(texts, **given)
+        return Tokens(own.row, own.hi, np.zeros_like(own.lo), own.malformed, own.missing)
+
+    for module in (identifiers, contract, history):
+        patch.setattr(module, "tokenise", half)
+
+
+BREAKS = [
+    Break(no_carries, "conservation"),
+    Break(no_canonical_form, "conservation"),
+    Break(mask_after_matching, "conservation"),
+    Break(token_without_kind, "conservation"),
+    Break(prefixes_only, "conservation"),
+    Break(zeros_made_one, "conservation"),
+    Break(rows_as_they_come, "conservation"),
+    Break(sentences_kept, "nullity"),
+    Break(roster_of_everything, "idempotence"),
+    Break(links_forgotten, "indifference"),
+    Break(whole_source_dropped, "nothing_else"),
+    Break(vacations_ignored, "return"),
+]
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Kept]:
+    engine = Kept()
+    yield engine
+    engine.stop()
+
+
+@pytest.fixture
+def bench(tmp_path: Path, engine: Kept) -> Bench:
+    engine.close()
+    return Bench(tmp_path, engine)
+
+
+def check(bench: Bench, law: str) -> None:
+    """One law on the fixed world."""
+    clean = bench.strip(CITY)
+    if law in ("conservation", "nothing_else"):
+        getattr(checks, f"check_{law}")(CITY, clean)
+    else:
+        getattr(checks, f"check_{law}")(bench, CITY, clean)
+
+
+@pytest.mark.parametrize("law", sorted({broken.law for broken in BREAKS}))
+def test_law_holds_where_nothing_is_broken(bench: Bench, law: str) -> None:
+    check(bench, law)
+
+
+@pytest.mark.parametrize("broken", BREAKS, ids=lambda broken: f"{broken.apply.__name__}-{broken.law}")
+def test_broken_library_turns_a_law_red(bench: Bench, monkeypatch: pytest.MonkeyPatch, broken: Break) -> None:
+    broken.apply(monkeypatch)
+    with pytest.raises(AssertionError):
+        check(bench, broken.law)
+
+
+def test_fixed_world_has_every_action() -> None:
+    actions = [own["on_seal"] for source in CITY.sources.values() for own in source.columns.values()]
+    assert {"drop", "element"} <= {action for action in actions if isinstance(action, str)}
+    assert any(isinstance(action, dict) and action.get("set") for action in actions)
+    assert {own.get("carries") for own in ARRESTS.columns.values()} == {None, "any", "all"}
