@@ -395,15 +395,17 @@ def _halves(hexadecimal: pl.Series, width: int) -> tuple[np.ndarray, np.ndarray]
         return np.empty(0, np.uint64), np.empty(0, np.uint64)
     array = hexadecimal.rechunk().to_arrow()
     array = array.cast(pa.large_string()) if array.type != pa.large_string() else array
-    characters = np.frombuffer(array.buffers()[2], np.uint8)[array.offset * width :][: len(array) * width]
-    words = characters.reshape(len(array), width)[:, :32].copy().view(">u8").astype(np.uint64)
-    nibbles = (words & np.uint64(0x0F0F0F0F0F0F0F0F)) + np.uint64(9) * (
-        (words >> np.uint64(6)) & np.uint64(0x0101010101010101)
-    )
-    packed = (nibbles | nibbles >> np.uint64(4)) & np.uint64(0x00FF00FF00FF00FF)
-    packed = (packed | packed >> np.uint64(8)) & np.uint64(0x0000FFFF0000FFFF)
-    packed = (packed | packed >> np.uint64(16)) & np.uint64(0x00000000FFFFFFFF)
-    return packed[:, 0] << np.uint64(32) | packed[:, 1], packed[:, 2] << np.uint64(32) | packed[:, 3]
+    digits = np.frombuffer(array.buffers()[2], ">u8", count=len(array) * width // 8, offset=array.offset * width)
+    words = digits.reshape(len(array), width // 8)[:, :4].astype(np.uint64)  # eight ASCII digits each
+    letters = words >> np.uint64(6)
+    letters &= np.uint64(0x0101010101010101)
+    letters *= np.uint64(9)
+    words &= np.uint64(0x0F0F0F0F0F0F0F0F)
+    words += letters
+    for shift, mask in ((4, 0x00FF00FF00FF00FF), (8, 0x0000FFFF0000FFFF), (16, 0x00000000FFFFFFFF)):
+        words |= words >> np.uint64(shift)
+        words &= np.uint64(mask)
+    return words[:, 0] << np.uint64(32) | words[:, 1], words[:, 2] << np.uint64(32) | words[:, 3]
 
 
 def published(hi: np.ndarray, lo: np.ndarray) -> pl.Series:
