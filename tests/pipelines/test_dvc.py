@@ -1,0 +1,590 @@
+"""The pipeline under DVC, as `make demo` runs it, on a small city in a repository of its own.
+
+One story in five runs, each a fixture that goes on from the one before: the first run, a quiet day, the day on which a
+seal falls due, a new event, a judge who is shown raw photos. Then the search: nothing sealed lies anywhere outside the
+keeper's room and the raw sources. And `kill -9` while a strip runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import gzip
+import io
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import unicodedata
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from pipelines import snapshot
+from sanitizers import digest
+from sanitizers.identifiers import Key, published, tokenise
+from tests.pipelines.conftest import DAY, KEY, REPO, Road, lay
+
+STAGES = ["snapshot", "strip", "features", "validate", "train", "score", "filter", "judge", "record", "report", "enforce"]
+NEXT_DAY = DAY + dt.timedelta(days=1)
+CANARY = "QUETZALCOATLUS"
+ARRESTS = 350
+
+
+# -- a repository, and what was said in it ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Told:
+    """How one command ended, and which stages it ran."""
+
+    code: int
+    out: str
+
+    @property
+    def ran(self) -> list[str]:
+        return re.findall(r"^Running stage '(\w+)':$", self.out, re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Repository(Road):
+    """A git and DVC repository laid out like this one, with a home and a temporary folder of its own beside it."""
+
+    said: list[str] = field(default_factory=list)
+
+    @property
+    def beside(self) -> Path:
+        return self.folder.parent
+
+    @property
+    def env(self) -> dict[str, str]:
+        private = {name: str(self.beside / name) for name in ("home", "temp", "site")}
+        for path in private.values():
+            Path(path).mkdir(exist_ok=True)
+        ours = ("PYTHON", "SEALPROOF", "MLFLOW", "DVC", "GIT_")
+        return {
+            **{name: value for name, value in os.environ.items() if not name.startswith(ours)},
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONUNBUFFERED": "1",
+            "HOME": private["home"],
+            "TMPDIR": private["temp"],
+            "DVC_SITE_CACHE_DIR": private["site"],
+            "DVC_NO_ANALYTICS": "1",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "GX_ANALYTICS_ENABLED": "false",
+        }
+
+    def call(self, *command: str) -> Told:
+        """Run a command and remember what it said."""
+        done = subprocess.run(command, cwd=self.folder, env=self.env, capture_output=True, text=True, check=False)
+        out = done.stdout + done.stderr
+        self.said.append(out)
+        return Told(done.returncode, out)
+
+    def dvc(self, *arguments: str) -> Told:
+        return self.call(sys.executable, "-m", "dvc", *arguments)
+
+    def deliver_file(self, feed: Path) -> Told:
+        """Take a feed into the register, as `make` does."""
+        return self.call(
+            sys.executable, "-m", "sanitizers", "register", "add", "build/keeper/register", "--key-file", "build/keeper/key",
+            "--kinds", "pipelines/kinds.yaml", "--rules", "pipelines/rules.yaml", "--feed", str(feed),
+        )  # fmt: skip
+
+    def deliver_seal(self, number: str, effective_on: dt.date) -> Told:
+        """Deliver one more seal of an arrest."""
+        feed = self.build / f"keeper/{effective_on}-{number[0]}.csv"
+        columns = "kind,identifier,action,statute,effective_on,recorded_on,case"
+        feed.write_text(f"{columns}\narrest_number,{number},seal,CPL 160.50,{effective_on},{DAY},\n")
+        return self.deliver_file(feed)
+
+    def set(self, block: str, name: str, value: object) -> None:
+        """Change one value of params.yaml."""
+        path = self.folder / "params.yaml"
+        params = yaml.safe_load(path.read_text())
+        params[block][name] = value
+        path.write_text(yaml.safe_dump(params))
+
+    def token(self, number: str) -> str:
+        """An arrest number as clean files write it."""
+        kind = self.kinds["arrest_number"]
+        tokens = tokenise(pl.Series([number]), name="arrest_number", kind=kind, key=Key(KEY))
+        [text] = published(tokens.hi, tokens.lo).to_list()
+        return str(text)
+
+    def runs(self) -> list[str]:
+        """What MLflow recorded as verdict, oldest run first."""
+        query = "SELECT tags.value FROM tags JOIN runs USING (run_uuid) WHERE tags.key = 'sealproof.verdict' ORDER BY start_time"
+        with contextlib.closing(sqlite3.connect(self.build / "mlflow.db")) as database:
+            return [value for (value,) in database.execute(query)]
+
+    def verdict(self) -> dict[str, object]:
+        return dict(json.loads((self.build / "verdict.json").read_text()))
+
+
+def lay_repository(folder: Path) -> Repository:
+    """Lay a city's folder and make it a repository; no environment of its own, no past."""
+    lay(folder, arrests=ARRESTS, seed=7, trees=5)
+    for name in ("dvc.yaml", ".dvcignore", ".gitignore"):
+        shutil.copy(REPO / name, folder / name)
+    for name in ("pipelines", "models", "sanitizers"):
+        shutil.copytree(REPO / name, folder / name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    repository = Repository(folder)
+    repository.set("score", "asked", 10)
+    repository.call("git", "init", "--quiet")
+    repository.dvc("init", "--quiet")
+    shutil.copy(REPO / ".dvc/config", folder / ".dvc/config")
+    return repository
+
+
+# -- what must not be found, and the search for it --------------------------------------------------------------------
+
+Sought = dict[str, set[str]]
+
+PATTERNS = {
+    "arrest_number": "[BKMQS][ -]?[0-9]{2}[ -]?[0-9]{6}",
+    "person_id": "[0-9]{8}[A-Z]",
+    "complaint_number": "20[0-9]{2}-?[0-9]{4}-?[0-9]{4}",
+    "photo_number": "[0-9]{2}-?[0-9]{4}-?[0-9]{4}",
+    "short photo_number": "(?<![0-9])[0-9]{7,9}(?![0-9])",  # as a number, without its leading zeros
+    "token": "[0-9A-F]{32}",
+    "key": "[0-9A-F]{64}",
+    "canary": f"{CANARY}[A-Z]+",
+}
+
+
+def texts(data: bytes) -> Iterator[str]:
+    """Everything that a file's bytes can be read as: text in two encodings, packed members, tables cell by cell."""
+    yield data.decode("utf-8", "ignore")
+    if b"\0" in data:
+        yield data.decode("utf-16-le", "ignore")
+        yield data[1:].decode("utf-16-le", "ignore")
+    if data[:4] == b"PAR1":
+        for column in pq.read_table(io.BytesIO(data)).columns:
+            yield "\n".join(map(str, column.to_pylist()))
+    elif data[:2] == b"\x1f\x8b":
+        yield from texts(gzip.decompress(data))
+    elif data[:4] == b"PK\3\4":
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            for name in archive.namelist():
+                yield name
+                yield from texts(archive.read(name))
+    elif data[:1] == b"\x78":
+        with contextlib.suppress(zlib.error):
+            yield from texts(zlib.decompress(data))
+
+
+def count(data: bytes, sought: Sought) -> Counter[str]:
+    """How often something sought stands in some bytes, per kind, however it is spelled."""
+    found: Counter[str] = Counter()
+    for text in texts(data):
+        plain = unicodedata.normalize("NFKC", text).upper()
+        for kind, wanted in sought.items():
+            hits = re.findall(f"(?=({PATTERNS[kind]}))", plain)
+            found[kind] += sum(re.sub("[ -]", "", hit) in wanted for hit in hits)
+    return +found
+
+
+def search(place: Path, sought: Sought, *, but: Sequence[Path] = ()) -> Counter[str]:
+    """Search every file, and its name, below a place; counts per kind, never a hit itself."""
+    found: Counter[str] = Counter()
+    for path in [place] if place.is_file() else sorted(place.rglob("*")):
+        if path.is_file() and not any(path.is_relative_to(other) for other in but):
+            found += count(str(path.relative_to(place)).encode(), sought) + count(path.read_bytes(), sought)
+    return found
+
+
+def plain(numbers: pd.Series) -> pd.Series:
+    """Canonical forms of arrest numbers, person ids and complaint numbers."""
+    return numbers.map(lambda text: re.sub("[^0-9A-Z]", "", unicodedata.normalize("NFKC", text).upper()), na_action="ignore")
+
+
+def read_arrests(raw: Path) -> pd.DataFrame:
+    """All raw arrests, with canonical identifiers."""
+    arrests = pd.concat(pd.read_parquet(path) for path in sorted((raw / "arrests").iterdir()))
+    for name in ("arrest_number", "person_id", "onview_complaint"):
+        arrests[name] = plain(arrests[name])
+    arrests["photo_number"] = [f"{int(number):010d}" if number == number else None for number in arrests["photo_number"]]
+    return arrests
+
+
+def sealed(repository: Repository, barred: set[str]) -> Sought:
+    """Every identifier that a set of barred arrests bars: theirs, their photos', and whoever and whatever hangs on them alone."""
+    arrests = read_arrests(repository.build / "city/raw")
+    mine = arrests["arrest_number"].isin(barred)
+    photos = set(arrests.loc[mine, "photo_number"].dropna())
+    return {
+        "arrest_number": barred,
+        "person_id": set(arrests.loc[mine, "person_id"]) - set(arrests.loc[~mine, "person_id"]),
+        "complaint_number": set(arrests.loc[mine, "onview_complaint"].dropna())
+        - set(arrests.loc[~mine, "onview_complaint"].dropna()),
+        "photo_number": photos,
+        "short photo_number": {number.lstrip("0") for number in photos if number[0] == "0"},
+        "canary": {f"{CANARY}{where}" for where in ("OFFENSE", "CHARGE", "PHOTO", "NAME", "SENTENCE", "REPORT")},
+    }
+
+
+def plant_canaries(repository: Repository, barred: set[str]) -> None:
+    """Write made-up words into cells that only barred records have."""
+    raw, out = repository.build / "city/raw", sealed(repository, barred)
+    for path in (raw / "arrests").iterdir():
+        table = pq.read_table(path)
+        gone = [number in barred for number in table["arrest_number"].to_pylist()]
+        words = [f"{CANARY}OFFENSE" if hit else word for hit, word in zip(gone, table["offense"].to_pylist(), strict=True)]
+        pq.write_table(table.set_column(table.schema.get_field_index("offense"), "offense", pa.array(words)), path)
+    plant_csv(raw / "charges.csv", "arrest_number", barred, "law_code", "CHARGE")
+    plant_csv(raw / "persons.csv", "person_id", out["person_id"], "name", "NAME")
+    for path in (raw / "photos").iterdir():
+        plant_csv(path, "photo_number", out["photo_number"], "note", "PHOTO", sep=";", encoding="cp1252")
+    path = raw / "complaints.parquet"
+    table = pq.read_table(path)
+    rows = zip(*(table[name].to_pylist() for name in ("complaint_number", "cleared_by", "narrative")), strict=True)
+    narratives = []
+    for number, by, text in rows:
+        mentioned = by and unicodedata.normalize("NFKC", by).upper().replace("-", "").replace(" ", "")
+        more = f"Arrest {by} spoke of {CANARY}SENTENCE. " if mentioned in barred else ""
+        own = f"{CANARY}REPORT " if number.replace("-", "") in out["complaint_number"] else ""
+        narratives.append(own + (text or "") + more)
+    at = table.schema.get_field_index("narrative")
+    pq.write_table(table.set_column(at, table.schema.field(at), pa.array(narratives, pa.string())), path)
+
+
+def plant_csv(path: Path, key: str, barred: set[str], column: str, where: str, **form: str) -> None:
+    """Write a made-up word into one column of the rows whose key is barred."""
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False, **form)  # type: ignore[call-overload]
+    keys = plain(frame[key].str.removesuffix(".0")).str.zfill(10 if key == "photo_number" else 0)
+    frame.loc[keys.isin(barred), column] = f"{CANARY}{where}"
+    frame.to_csv(path, index=False, lineterminator="\n", **form)  # type: ignore[call-overload]
+
+
+# -- the story --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One run of the pipeline and what it left, as far as later runs replace it."""
+
+    told: Told
+    verdict: str
+    recorded: list[str]
+    lawful: int
+    tomorrow: int
+    incidents: str
+
+
+@dataclass(frozen=True)
+class Story:
+    """The repository, who is barred from the first day on, and whose seal takes effect on the next."""
+
+    city: Repository
+    barred: set[str]
+    tomorrow: str
+
+    def run(self) -> Scene:
+        """Run the pipeline and look at what the next run will replace."""
+        told, build = self.city.dvc("repro"), self.city.build
+        tokens = {name: {"token": {self.city.token(number).removeprefix("tok_").upper()}} for name, number in self.seen.items()}
+        return Scene(
+            told,
+            str(self.city.verdict()["verdict"]),
+            self.city.runs(),
+            lawful=search(build / "clean", tokens["lawful"]).total(),
+            tomorrow=search(build / "clean", tokens["tomorrow"]).total(),
+            incidents=digest.of_file(build / "features/incidents.parquet"),
+        )
+
+    @property
+    def seen(self) -> dict[str, str]:
+        numbers = pd.read_csv(self.city.build / "city/truth.csv").query("barred == 0")["arrest_number"]
+        return {"tomorrow": self.tomorrow, "lawful": next(number for number in numbers if number != self.tomorrow)}
+
+
+def on_the_eve(city: Repository, barred: set[str]) -> str:
+    """Choose an arrest without any event that has a photo, clears a complaint and is evidence of a pattern."""
+    raw = city.build / "city/raw"
+    arrests = read_arrests(raw)
+    photographed = set(arrests.loc[arrests["photo_number"].notna(), "arrest_number"])
+    clearing = set(plain(pd.read_parquet(raw / "complaints.parquet")["cleared_by"]).dropna())
+    evident = set(plain(pd.read_csv(raw / "pattern_members.csv")["evidence_arrest"]).dropna())
+    known = set(plain(pd.read_csv(city.build / "city/seal_feed.csv")["identifier"]))
+    return min((photographed & clearing & evident) - known - barred)
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
+    """A repository before its first run: two deliveries, the second with a seal that takes effect tomorrow."""
+    city = lay_repository(tmp_path_factory.mktemp("dvc") / "city")
+    truth = pd.read_csv(city.build / "city/truth.csv")
+    barred = set(truth.loc[truth["barred"] == 1, "arrest_number"])
+    plant_canaries(city, barred)
+    story = Story(city, barred, on_the_eve(city, barred))
+    delivered = [city.deliver_file(city.build / "city/seal_feed.csv"), city.deliver_seal(story.tomorrow, NEXT_DAY)]
+    assert [told.code for told in delivered] == [0, 0]
+    return story
+
+
+@pytest.fixture(scope="module")
+def first(story: Story) -> Scene:
+    """The first run."""
+    return story.run()
+
+
+@pytest.fixture(scope="module")
+def quiet(story: Story, first: Scene) -> Scene:
+    """The feed is delivered again, and holds nothing new."""
+    assert story.city.deliver_file(story.city.build / "city/seal_feed.csv").code == 0
+    return story.run()
+
+
+@pytest.fixture(scope="module")
+def next_day(story: Story, quiet: Scene) -> Scene:
+    """The clock moves on by a day, and nothing else."""
+    story.city.set("snapshot", "as_of", NEXT_DAY.isoformat())
+    return story.run()
+
+
+@pytest.fixture(scope="module")
+def event(story: Story, next_day: Scene) -> Scene:
+    """An arrest is sealed that no source holds: the barred set changes, and no feature does."""
+    assert story.city.deliver_seal("Q19999999", DAY).code == 0
+    return story.run()
+
+
+@pytest.fixture(scope="module")
+def red(story: Story, event: Scene) -> Scene:
+    """The judge is shown a raw file among what was made."""
+    made = yaml.safe_load((REPO / "params.yaml").read_text())["judge"]["targets"]
+    story.city.set("judge", "targets", [*made, "city/raw/photos/photos-2017.csv"])
+    return story.run()
+
+
+@pytest.fixture(scope="module")
+def pushed(story: Story, red: Scene) -> Path:
+    """What was cached is handed to a remote."""
+    remote = story.city.beside / "remote"
+    remote.mkdir()
+    told = [story.city.dvc("remote", "add", "--default", "store", str(remote)), story.city.dvc("push")]
+    assert [one.code for one in told] == [0, 0]
+    return remote
+
+
+def test_first_run_goes_through_is_clean_reported_and_recorded(story: Story, first: Scene) -> None:
+    assert first.told.code == 0, first.told.out[-2000:]
+    assert first.told.ran == STAGES
+    assert first.verdict == "clean"
+    assert first.recorded == ["clean"]
+    assert (story.city.build / "report.html").stat().st_size > 10_000
+
+
+def test_quiet_day_runs_only_the_clock_and_the_judge(quiet: Scene) -> None:
+    assert quiet.told.code == 0
+    assert quiet.told.ran == ["snapshot", "judge"]
+    assert quiet.recorded == ["clean"]
+
+
+def test_seal_that_falls_due_runs_everything_behind_the_snapshot(first: Scene, next_day: Scene) -> None:
+    assert next_day.told.code == 0, next_day.told.out[-2000:]
+    assert next_day.told.ran == STAGES
+    assert next_day.recorded == ["clean", "clean"]
+    assert next_day.incidents != first.incidents
+
+
+def test_arrest_whose_seal_falls_due_is_gone_from_clean(first: Scene, next_day: Scene) -> None:
+    assert first.tomorrow > 0
+    assert next_day.tomorrow == 0
+    assert next_day.lawful == first.lawful
+    assert first.lawful > 0
+
+
+def test_new_event_runs_what_its_changes_reach(next_day: Scene, event: Scene) -> None:
+    assert event.told.code == 0, event.told.out[-2000:]
+    assert event.incidents == next_day.incidents
+    assert event.told.ran == [name for name in STAGES if name not in ("train", "score")]
+    assert event.recorded == ["clean"] * 3
+
+
+def test_red_verdict_is_recorded_reported_and_then_enforced(story: Story, red: Scene) -> None:
+    assert red.told.code != 0
+    assert red.told.ran == ["snapshot", "judge", "record", "report", "enforce"]
+    assert red.verdict == "contaminated"
+    assert red.recorded == ["clean"] * 3 + ["contaminated"]
+    assert "Holds records that are barred" in (story.city.build / "report.html").read_text()
+
+
+def test_red_verdict_names_the_raw_file_and_nothing_else(story: Story, red: Scene) -> None:
+    targets = story.city.verdict()["targets"]
+    assert isinstance(targets, list)
+    assert [Path(target["path"]).name for target in targets if target["verdict"] == "contaminated"] == ["photos-2017.csv"]
+
+
+# -- silence ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def sought(story: Story) -> Sought:
+    barred = story.barred | {story.tomorrow, "Q19999999"}
+    tokens = {story.city.token(number).removeprefix("tok_").upper() for number in barred}
+    return {**sealed(story.city, barred), "token": tokens, "key": {KEY.upper()}}
+
+
+def test_search_finds_all_that_is_sealed_in_the_raw_sources(story: Story, sought: Sought) -> None:
+    found = search(story.city.build / "city/raw", sought)
+    assert set(found) == set(sought) - {"token", "key"}
+    for word in sought["canary"]:
+        assert search(story.city.build / "city/raw", {"canary": {word}}).total() > 0, word
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zlib.compress, lambda data: zipped(data)])
+def test_search_reads_every_spelling_and_packing(encoding: str, pack: object, sought: Sought) -> None:
+    number = min(sought["arrest_number"])
+    wide = "".join(chr(ord(sign) + 0xFEE0) for sign in number)
+    dashed = f"{number[0]}{number[1:3]}-{number[3:]}"
+    written = [number, number.lower(), dashed, dashed.lower(), f"{number[0]} {number[1:3]} {number[3:]}", wide]
+    for text in written:
+        packed = pack(f"x{text}_".encode(encoding))  # type: ignore[operator]
+        assert count(packed, {"arrest_number": sought["arrest_number"]}).total() > 0
+
+
+def zipped(data: bytes) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("member", data)
+    return stream.getvalue()
+
+
+def test_nothing_sealed_lies_outside_the_keepers_room_and_the_raw_sources(
+    story: Story, pushed: Path, sought: Sought
+) -> None:
+    keepers = [story.city.build / "keeper", story.city.build / "city"]
+    places = sorted(place for place in story.city.beside.iterdir() if place != story.city.folder)
+    places += sorted(place for place in story.city.folder.iterdir() if place != story.city.build)
+    places += sorted(place for place in story.city.build.iterdir() if place not in keepers)
+    names = {place.name for place in places}
+    assert names >= {"remote", "temp", "site", ".dvc", "dvc.lock", "mlflow.db", "mlflow.artifacts", "data-docs"}
+    assert names >= {"report.html", "metrics", "plots", "clean", "features", "model", "scores", "outputs", "snapshot"}
+    leaks = {place.name: search(place, sought) for place in places}
+    leaked = sum(found.total() for found in leaks.values())
+    assert leaked == 0, sorted((name, *found) for name, found in leaks.items() if found)
+
+
+def test_no_command_said_anything_sealed(story: Story, pushed: Path, sought: Sought) -> None:
+    assert len(story.city.said) > 10
+    leaked = sum(count(out.encode(), sought).total() for out in story.city.said)
+    assert leaked == 0
+
+
+def test_nothing_row_level_is_cached_or_pushed(story: Story, pushed: Path) -> None:
+    numbers = pd.read_csv(story.city.build / "city/truth.csv")["arrest_number"]
+    tokens = {"token": {story.city.token(number).removeprefix("tok_").upper() for number in numbers}}
+    assert search(story.city.build / "clean", tokens).total() > 0
+    for place in (story.city.folder / ".dvc", story.city.folder / "dvc.lock", story.city.beside / "site", pushed):
+        cached = search(place, tokens).total()
+        assert cached == 0
+    files = [path for path in pushed.rglob("*") if path.is_file()]
+    assert len(files) > 5
+
+
+# -- kill -9 ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Killing:
+    """A repository with two snapshots to strip by, and how long a strip under DVC takes."""
+
+    city: Repository
+    versions: tuple[Path, Path]
+    seconds: float
+
+    def start(self) -> subprocess.Popen[str]:
+        """Start `dvc repro strip` by the other snapshot in a process group of its own; return when the stage has begun."""
+        now = json.loads((self.city.build / "clean/receipt.json").read_text())["snapshot"]
+        [other] = [folder for folder in self.versions if of_snapshot(folder) != now]
+        shutil.copytree(other, self.city.build / "snapshot", dirs_exist_ok=True)
+        process = subprocess.Popen(
+            STRIP, cwd=self.city.folder, env=self.city.env, text=True, start_new_session=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        assert process.stdout
+        for line in process.stdout:
+            if line.startswith("> python -m pipelines.strip"):
+                return process
+        raise AssertionError("the stage did not begin")
+
+    def published(self) -> str:
+        """The snapshot that the clean folder was stripped by; every file must be as its receipt says."""
+        receipt = json.loads((self.city.build / "clean/receipt.json").read_text())
+        files = digest.of_folder(self.city.build / "clean")
+        files.pop("receipt.json")
+        assert files == receipt["files"]
+        return str(receipt["snapshot"])
+
+
+STRIP = (sys.executable, "-m", "dvc", "repro", "--single-item", "strip")
+
+
+def of_snapshot(folder: Path) -> str:
+    return str(json.loads((folder / "city.snap.json").read_text())["digest"])
+
+
+@pytest.fixture(scope="module")
+def killing(story: Story, first: Scene, tmp_path_factory: pytest.TempPathFactory) -> Killing:
+    """The repository once more, stripped by a first snapshot; the second bars one arrest more."""
+    beside = tmp_path_factory.mktemp("kill")
+    city = Repository(beside / "city")
+    past = shutil.ignore_patterns("tmp", "mlflow*", "data-docs", "__pycache__")
+    shutil.copytree(story.city.folder, city.folder, ignore=past)
+    versions = []
+    for day in (NEXT_DAY, DAY):
+        city.set("snapshot", "as_of", day.isoformat())
+        city.run(snapshot)
+        versions.append(beside / day.isoformat())
+        shutil.copytree(city.build / "snapshot", versions[-1])
+    shutil.rmtree(city.build / "clean")
+    shutil.copytree(versions[0], city.build / "snapshot", dirs_exist_ok=True)
+    assert city.call(*STRIP).code == 0
+    killing = Killing(city, (versions[0], versions[1]), 0)
+    process = killing.start()
+    begun = time.monotonic()
+    process.communicate()
+    assert process.returncode == 0
+    assert killing.published() == of_snapshot(versions[1])
+    return Killing(city, killing.versions, time.monotonic() - begun)
+
+
+SOAK = [pytest.param(number, marks=pytest.mark.soak) for number in range(3, 20)]
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, *SOAK])
+def test_killed_at_any_moment_clean_is_the_old_version_or_the_new(
+    number: int, killing: Killing, sought: Sought
+) -> None:
+    old = killing.published()
+    process = killing.start()
+    time.sleep(random.Random(number).uniform(0, killing.seconds))  # noqa: S311
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    wanted = of_snapshot(killing.city.build / "snapshot")
+    assert killing.published() in (old, wanted)
+    leaked = search(killing.city.build / ".clean.sealproof", sought).total() + search(killing.city.beside / "temp", sought).total()
+    assert leaked == 0
+    again = killing.city.call(*STRIP)
+    assert again.code == 0, again.out[-2000:]
+    assert killing.published() == wanted
+    assert [path.name for path in (killing.city.build / ".clean.sealproof").iterdir()] == ["lock"]
