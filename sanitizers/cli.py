@@ -20,9 +20,9 @@ from sanitizers.errors import COULD_NOT_CHECK, INTERRUPTED, USAGE, Configuration
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sanitizers.gate import Verdict
     from sanitizers.identifiers import Key
     from sanitizers.policy import Policy
+    from sanitizers.verdict import Verdict
 
 FILE = click.Path(path_type=Path)
 
@@ -276,7 +276,7 @@ def gate(
 
 
 def _show(verdict: Verdict, form: str) -> None:
-    from sanitizers.gate import to_junit, to_sarif
+    from sanitizers.verdict import to_junit, to_sarif
 
     if form == "json":
         click.echo(verdict.to_json(), nl=False)

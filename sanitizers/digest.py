@@ -116,8 +116,10 @@ def _sum_of_rows(batch: pa.RecordBatch) -> int:
 def _sized(texts: pl.Series) -> pl.Series:
     """Texts with their length in front; ``N`` for null."""
     cell = pl.col("c")
-    sized = pl.when(cell.is_null()).then(pl.lit("N")).otherwise(
-        pl.concat_str(cell.str.len_bytes().cast(pl.String), pl.lit(":"), cell)
+    sized = (
+        pl.when(cell.is_null())
+        .then(pl.lit("N"))
+        .otherwise(pl.concat_str(cell.str.len_bytes().cast(pl.String), pl.lit(":"), cell))
     )
     return pl.DataFrame({"c": texts}).select(sized.alias("c"))["c"]
 

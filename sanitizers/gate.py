@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import fnmatch
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from sanitizers import digest
 from sanitizers.digest import CHAIN, CHAIN_FORMAT
 from sanitizers.engine.contract import Lookup
-from sanitizers.engine.forms import Reading
+from sanitizers.engine.forms import RawFile, Reading
 from sanitizers.errors import (
     CLEAN,
     CONTAMINATED,
@@ -35,49 +37,12 @@ from sanitizers.scan import readers
 from sanitizers.scan.columns import Finding, Search
 from sanitizers.strip.receipt import HIDDEN, RECEIPT, ROSTER, SMALL, Receipt, Roster
 from sanitizers.trace import clean_files, lookups, raw_files
+from sanitizers.verdict import DecidedBy, Target, Verdict
 
-FORMAT = 1
-Judgement = Literal["clean", "contaminated", "ambiguous", "not checked", "ignored", "raw, not judged"]
-DecidedBy = Literal["identifiers compared", "chain", "recomputed", "nothing"]
+_CHAIN_KEYS = {"format", "made_by", "policy", "inputs", "outputs"}
+_HOUSEKEEPING = {".gitignore", ".gitkeep", ".gitattributes", ".DS_Store"}
+_SHA256 = re.compile("[0-9a-f]{64}")
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class Target:
-    """One file and what was decided about it."""
-
-    path: str
-    sha256: str | None
-    verdict: Judgement
-    decided_by: DecidedBy
-    findings: tuple[Finding, ...] = ()
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the gate found. The claim is about a purpose and rules; it is never "no sealed records"."""
-
-    verdict: Literal["clean", "contaminated", "could not check", "nothing checked"]
-    exit_code: int
-    claim: str
-    purpose: str
-    rules: str
-    basis: str
-    policy: str
-    snapshot: str
-    as_of: str
-    known_at: str
-    last_delivery: str
-    key_fingerprint: str
-    targets: tuple[Target, ...]
-    not_barred: Mapping[str, int | str]
-    warnings: tuple[str, ...] = ()
-    format: int = FORMAT
-
-    def to_json(self) -> str:
-        """JSON, sorted and indented."""
-        return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
 
 
 @dataclass(frozen=True)
@@ -185,9 +150,8 @@ def _targets(paths: Sequence[Path], policy: Policy) -> list[tuple[Path, Target |
     found: dict[Path, Target | None] = {}
     for path in paths:
         if path.is_dir():
-            for file in sorted(entry for entry in path.rglob("*") if entry.is_file()):
-                if not any(part.startswith(".") for part in file.relative_to(path).parts):
-                    found.setdefault(file, _passed_over(file, policy, raw))
+            for file in _walk(path):
+                found.setdefault(file, _passed_over(file, policy, raw))
         elif path.exists():
             found[path] = _passed_over(path, policy, set())
         else:
@@ -195,15 +159,27 @@ def _targets(paths: Sequence[Path], policy: Policy) -> list[tuple[Path, Target |
     return list(found.items())
 
 
+def _walk(folder: Path) -> list[Path]:
+    """Every file below a folder, hidden ones and those in linked folders too; a loop of links is walked once."""
+    seen = {os.path.realpath(folder)}
+    files: list[Path] = []
+    for place, folders, names in os.walk(folder, followlinks=True):
+        new = [name for name in folders if os.path.realpath(Path(place, name)) not in seen]
+        seen.update(os.path.realpath(Path(place, name)) for name in new)
+        folders[:] = new
+        files.extend(Path(place, name) for name in names)
+    return sorted(files)
+
+
 def _raw_paths(policy: Policy) -> set[Path]:
     try:
-        return {file.path.resolve() for own in raw_files(policy).values() for file in own}
+        return {file.path.absolute() for own in raw_files(policy).values() for file in own}
     except SealproofError:
         return set()
 
 
 def _passed_over(path: Path, policy: Policy, raw: set[Path]) -> Target | None:
-    if path.resolve() in raw:
+    if Path(os.path.normpath(path.absolute())) in raw:
         reason = "a raw source of the policy; name it to judge it"
         return Target(str(path), None, "raw, not judged", "nothing", reason=reason)
     for pattern, reason in policy.gate.ignore.items():
@@ -224,6 +200,9 @@ def _is_pointer(path: Path) -> bool:
 
 def _gather(case: _Case, paths: Iterable[Path]) -> None:
     """Find receipts and chains, and keep the digests that they vouch for."""
+    for feature in case.policy.features.values():
+        if feature.sql is not None and case.policy.resolve(feature.sql).is_file():
+            case.trusted[digest.of_file(case.policy.resolve(feature.sql))] = "a query of the policy"
     folders = {path if path.is_dir() else path.parent for path in paths}
     receipts = sorted({file.resolve() for folder in folders for file in folder.rglob(RECEIPT)})
     for path in receipts:
@@ -257,6 +236,8 @@ def _take_strip(case: _Case, path: Path) -> None:
         problem = "it was made with another key or other kinds"
     elif roster.barred_by(case.snapshot):
         problem = "what stayed has been sealed since"
+    elif receipt.snapshot != case.snapshot.digest and any(source.text for source in case.policy.sources.values()):
+        problem = "it was made from an earlier snapshot, and what texts mention stands in no roster"
     elif receipt.snapshot != case.snapshot.digest:
         told = "was made from an earlier snapshot; its roster holds nothing barred"
         case.warnings.append(f"the strip in {folder.name} {told}")
@@ -275,16 +256,11 @@ def _chained(case: _Case, sha: str, depth: int = 0) -> str | None:
     if depth > len(case.chains):
         return None
     for chain in case.chains:
-        if sha in chain["outputs"].values() and chain["inputs"]:
-            data = [given for name, given in chain["inputs"].items() if not _is_code(name)]
-            if data and all(_chained(case, given, depth + 1) for given in data):
-                case.trusted[sha] = f"made by {chain.get('made_by', '?')} from inputs that go back to a strip"
-                return case.trusted[sha]
+        given = chain["inputs"].values()
+        if sha in chain["outputs"].values() and given and all(_chained(case, one, depth + 1) for one in given):
+            case.trusted[sha] = f"made by {chain.get('made_by', '?')} from inputs that go back to a strip"
+            return case.trusted[sha]
     return None
-
-
-def _is_code(name: str) -> bool:
-    return Path(name).suffix in (".sql", ".py") or name in ("code", "params")
 
 
 # -- one file ---------------------------------------------------------------------------------------------------------
@@ -304,8 +280,9 @@ def _decide(case: _Case, path: Path) -> Target:
     source = _source_of(case, path)
     findings: tuple[Finding, ...] = ()
     misfits: set[str] = set()
+    compared = False
     if readers.readable(path):
-        findings, misfits = _search(case, path, source)
+        findings, misfits, compared = _search(case, path, source)
     certain = any(finding.certain for finding in findings)
     target = Target(str(path), sha, "not checked", "nothing", findings)
     if certain:
@@ -320,8 +297,13 @@ def _decide(case: _Case, path: Path) -> Target:
         return replace(target, verdict="ambiguous", decided_by="identifiers compared", reason=reason)
     if source is not None:
         if misfits:
-            return replace(target, reason=f"cells do not fit their kind in {', '.join(sorted(misfits))}")
-        return replace(target, verdict="clean", decided_by="identifiers compared", reason=_chained(case, sha) or "")
+            reason = f"no such column, or cells that do not fit their kind: {', '.join(sorted(misfits))}"
+            return replace(target, reason=reason)
+        chain = _chained(case, sha)
+        if compared or chain:
+            decided: DecidedBy = "identifiers compared" if compared else "chain"
+            return replace(target, verdict="clean", decided_by=decided, reason=chain or "")
+        return replace(target, reason="it holds no identifier that could be compared, and stands in no receipt")
     recomputed = _recomputed(case, path)
     if recomputed is not None:
         return recomputed
@@ -329,13 +311,25 @@ def _decide(case: _Case, path: Path) -> Target:
     if chain:
         return replace(target, verdict="clean", decided_by="chain", reason=chain)
     if _is_evidence(path):
-        return replace(target, verdict="clean", decided_by="identifiers compared", reason="evidence, searched as text")
+        return replace(target, verdict="ignored", reason="evidence: digests of files, searched as text")
+    if path.name in _HOUSEKEEPING:
+        return replace(target, verdict="ignored", reason="housekeeping of a repository, searched as text")
     reason = "no receipt or chain vouches for it; identifiers alone do not show what it was computed from"
     return replace(target, reason=reason)
 
 
 def _is_evidence(path: Path) -> bool:
-    return path.name == RECEIPT or path.name.endswith(CHAIN)
+    """Whether a file is a receipt or a chain and nothing else: known keys, and digests where digests belong."""
+    try:
+        if path.name == RECEIPT:
+            return bool(Receipt.read(path))
+        content = json.loads(path.read_text(encoding="utf-8")) if path.name.endswith(CHAIN) else {}
+    except (OSError, ValueError, SealproofError):
+        return False
+    if not isinstance(content, dict) or not content or not content.keys() <= _CHAIN_KEYS:
+        return False
+    parts = [content.get("inputs", {}), content.get("outputs", {})]
+    return all(isinstance(part, dict) and all(_SHA256.fullmatch(str(sha)) for sha in part.values()) for part in parts)
 
 
 def _source_of(case: _Case, path: Path) -> tuple[str, Source] | None:
@@ -347,18 +341,25 @@ def _source_of(case: _Case, path: Path) -> tuple[str, Source] | None:
             return name, source
     for strip in case.strips:
         for name, files in clean_files(case.policy, strip.folder).items():
-            if path.resolve() in {file.path.resolve() for file in files}:
+            if path.resolve() in {file.path.resolve() for file in files if file.name in strip.receipt.files}:
                 return name, case.policy.sources[name]
     return None
 
 
-def _search(case: _Case, path: Path, source: tuple[str, Source] | None) -> tuple[tuple[Finding, ...], set[str]]:
+def _search(case: _Case, path: Path, source: tuple[str, Source] | None) -> tuple[tuple[Finding, ...], set[str], bool]:
+    """Findings, declared columns with misfits, and whether any identifier of a source was compared."""
+    innocent = set(source[1].not_identifiers) if source else _plain_columns(case, path)
     declared = _declared(case, source)
-    innocent = set(source[1].not_identifiers) if source else set()
     search = Search(case.snapshot, case.key, declared=declared, innocent=innocent)
     for piece in readers.cells(path, source[1].read if source else None):
-        search.take(piece.table)
-    return tuple(search.findings()), search.misfits
+        search.take(piece.table, strict=source is not None and piece.tabular)
+    return tuple(search.findings()), search.misfits, search.compared > 0
+
+
+def _plain_columns(case: _Case, path: Path) -> set[str]:
+    """Columns of a feature that the policy declares as numbers, truths or dates: no identifiers stand there."""
+    feature = case.policy.features.get(path.stem)
+    return {name for name, kind in feature.columns.items() if kind not in ("token", "text")} if feature else set()
 
 
 def _declared(case: _Case, source: tuple[str, Source] | None) -> list[Lookup]:
@@ -382,68 +383,12 @@ def _recomputed(case: _Case, path: Path) -> Target | None:
     feature = case.policy.features.get(path.stem)
     if feature is None or feature.sql is None or path.suffix != ".parquet" or not case.strips:
         return None
-    pieces = [piece.table for piece in readers.cells(path)]
-    from sanitizers.engine.forms import RawFile
-
-    schema = RawFile(path, path.name, Reading()).schema
-    same = digest.of_content(schema, pieces) == recompute(case.policy, case.strips[0].folder, path.stem)
+    pieces = [piece.table for piece in readers.cells(path) if piece.tabular]
+    own = digest.of_content(RawFile(path, path.name, Reading()).schema, pieces)
+    same = any(own == recompute(case.policy, strip.folder, path.stem) for strip in case.strips)
     sha = digest.of_file(path)
     if same:
         reason = "equals the feature computed again from clean sources"
         return Target(str(path), sha, "clean", "recomputed", reason=reason)
     reason = "differs from the feature computed again from clean sources"
     return Target(str(path), sha, "contaminated", "recomputed", reason=reason)
-
-
-# -- formats ----------------------------------------------------------------------------------------------------------
-
-
-def to_sarif(verdict: Verdict) -> str:
-    """The verdict as SARIF 2.1.0 (OASIS), for code-scanning pages."""
-    levels = {"contaminated": "error", "ambiguous": "warning", "not checked": "warning"}
-    results = [
-        {
-            "ruleId": target.verdict,
-            "level": levels[target.verdict],
-            "message": {"text": _told(target)},
-            "locations": [{"physicalLocation": {"artifactLocation": {"uri": target.path}}}],
-        }
-        for target in verdict.targets
-        if target.verdict in levels
-    ]
-    driver = {"name": "sealproof", "rules": [{"id": name} for name in levels]}
-    run = {"tool": {"driver": driver}, "results": results, "properties": {"verdict": verdict.verdict}}
-    schema = "https://json.schemastore.org/sarif-2.1.0.json"
-    return json.dumps({"version": "2.1.0", "$schema": schema, "runs": [run]}, indent=1)
-
-
-def to_junit(verdict: Verdict) -> str:
-    """The verdict as JUnit XML: a case per target."""
-    from xml.etree.ElementTree import Element, SubElement, tostring
-
-    counts = [target.verdict for target in verdict.targets]
-    suite = Element(
-        "testsuite",
-        name="sealproof gate",
-        tests=str(len(counts)),
-        failures=str(counts.count("contaminated")),
-        errors=str(counts.count("ambiguous") + counts.count("not checked")),
-        skipped=str(counts.count("ignored") + counts.count("raw, not judged")),
-    )
-    tags = {
-        "contaminated": "failure",
-        "ambiguous": "error",
-        "not checked": "error",
-        "ignored": "skipped",
-        "raw, not judged": "skipped",
-    }
-    for target in verdict.targets:
-        entry = SubElement(suite, "testcase", classname="sealproof", name=target.path)
-        if target.verdict in tags:
-            SubElement(entry, tags[target.verdict], message=_told(target))
-    return tostring(suite, encoding="unicode")
-
-
-def _told(target: Target) -> str:
-    found = [f"{finding.column}: {finding.count} {finding.kind}" for finding in target.findings]
-    return "; ".join([target.verdict, *([target.reason] if target.reason else []), *found])

@@ -27,7 +27,7 @@ import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
 
 from sanitizers import documents
-from sanitizers.errors import ConfigurationError, Fault, KeyFailure
+from sanitizers.errors import ConfigurationError, Fault, KeyFailure, SourceFailure
 from sanitizers.patterns import Pattern
 
 FORM_VERSION = 1
@@ -252,6 +252,8 @@ def as_text(column: pa.Array | pa.ChunkedArray, where: str = "") -> pl.Series:
         or pa.types.is_timestamp(kind)
     ):
         raise ConfigurationError(Fault(f"a column of type {kind} cannot hold an identifier", column=where))
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        _check_utf8(column, where)
     series = pl.Series(pl.from_arrow(column))
     if series.dtype == pl.String:
         return series
@@ -270,6 +272,16 @@ def as_text(column: pa.Array | pa.ChunkedArray, where: str = "") -> pl.Series:
     if series.dtype.is_decimal():
         return frame.select(pl.when(cell < 0).then(pl.lit("?")).otherwise(cell.cast(pl.String)).alias("c"))["c"]
     return frame.select(cell.cast(pl.String).alias("c"))["c"]
+
+
+def _check_utf8(column: pa.Array, where: str) -> None:
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        pass
+    else:
+        return
+    raise SourceFailure(Fault("holds text that is not UTF-8", "write the file again", column=where))
 
 
 # -- from texts to canonical forms ------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_SEPARATOR = r"[ \-./_\x{A0}\x{2010}-\x{2015}]?"
+_SEPARATOR = r"[^\pL\pN]{0,3}"
 _UNBOUNDED = 64
 
 
@@ -79,7 +79,7 @@ class Pattern:
 
     @cached_property
     def spaced(self) -> str:
-        """RE2 pattern that finds the identifier in text with single blanks, dashes, dots or slashes inside."""
+        """RE2 pattern that finds the identifier in text with up to three blanks, dashes or signs between its characters."""
         return rf"{_spell(self._tree, _SEPARATOR)}"
 
 

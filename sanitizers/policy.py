@@ -304,16 +304,24 @@ def _shape_faults(policy: Policy, where: str) -> list[Fault]:
                 faults.say("nested columns are not read", "flatten it first", where=where, column=column)
             if ref.elements != (ref.column.on_seal == "element") and not ref.drops:
                 say = "`element` goes with a list column" if not ref.elements else "a list loses its element or its row"
-                faults.say(say, "write `\"name[]\": {on_seal: element}`", where=where, column=column)
+                faults.say(say, 'write `"name[]": {on_seal: element}`', where=where, column=column)
             if ref.elements and ref.drops:
                 faults.say("a list loses its element", "write `on_seal: element`", where=where, column=column)
             carriers = others[ref.name]
             if ref.column.carries and not carriers:
-                faults.say("nothing in this source can carry a seal onto it",
-                           "declare the carrier's column with `on_seal: drop`", where=where, column=column)
+                faults.say(
+                    "nothing in this source can carry a seal onto it",
+                    "declare the carrier's column with `on_seal: drop`",
+                    where=where,
+                    column=column,
+                )
             if ref.column.carries == "all" and len(carriers) > 1:
-                faults.say("`carries: all` needs exactly one other column with `on_seal: drop`",
-                           f"it has {', '.join(o.name for o in carriers)}", where=where, column=column)
+                faults.say(
+                    "`carries: all` needs exactly one other column with `on_seal: drop`",
+                    f"it has {', '.join(o.name for o in carriers)}",
+                    where=where,
+                    column=column,
+                )
         declared = {part for ref in source.references for part in ref.parts}
         for other in [*source.text, *source.not_identifiers]:
             if other in declared:
@@ -342,15 +350,27 @@ def _kind_faults(policy: Policy, kinds: Kinds) -> list[Fault]:
                 continue
             kind = kinds[ref.kind]
             if ref.column.carries == "any" and kind.scope != "record":
-                faults.say(f"`any` onto the {kind.scope} kind {ref.kind} would bar other people's records",
-                           "write `carries: all`", where="sealing.yaml", column=column)
+                faults.say(
+                    f"`any` onto the {kind.scope} kind {ref.kind} would bar other people's records",
+                    "write `carries: all`",
+                    where="sealing.yaml",
+                    column=column,
+                )
             if len(kind.parts or "1") != len(ref.parts):
-                faults.say(f"{ref.kind} is read from {len(kind.parts or '1')} column(s)",
-                           f"write `\"[{', '.join(kind.parts or ('column',))}]\"`", where="sealing.yaml", column=column)
+                faults.say(
+                    f"{ref.kind} is read from {len(kind.parts or '1')} column(s)",
+                    f'write `"[{", ".join(kind.parts or ("column",))}]"`',
+                    where="sealing.yaml",
+                    column=column,
+                )
             if kind.parts and policy.form_of(ref.kind) == "token":
                 remedy = f"write `publish: {{{ref.kind}: plain}}`"
-                faults.say("a composite identifier has no column to hold its token", remedy,
-                           where="sealing.yaml", column=f"publish.{ref.kind}")
+                faults.say(
+                    "a composite identifier has no column to hold its token",
+                    remedy,
+                    where="sealing.yaml",
+                    column=f"publish.{ref.kind}",
+                )
         for column_name, text in source.text.items():
             for mentioned in text.mentions:
                 place = f"sources.{name}.text.{column_name}"

@@ -115,6 +115,10 @@ def raw_files(policy: Policy) -> dict[str, tuple[RawFile, ...]]:
     for name, source in policy.sources.items():
         with gathered(faults):
             found[name] = files_of(source.path, source.read, folder=policy.folder, root=root)
+    owner: dict[Path, str] = {}
+    for name, file in ((name, file) for name, files in found.items() for file in files):
+        if owner.setdefault(file.path.resolve(), name) != name:
+            faults.say("belongs to two sources", "narrow a `path`", where=str(file.path), column=f"sources.{name}")
     faults.stop(SourceFailure)
     return found
 
@@ -132,7 +136,9 @@ def clean_files(policy: Policy, clean: Path, names: Iterable[str] | None = None)
     SourceFailure
         A source without files; all together.
     """
-    patterns = {name: policy.resolve(source.path).absolute() for name, source in policy.sources.items()}
+    patterns = {
+        name: Path(os.path.normpath(policy.resolve(source.path).absolute())) for name, source in policy.sources.items()
+    }
     root = Path(os.path.commonpath([fixed_folder(str(pattern)) for pattern in patterns.values()]))
     faults = Faults()
     found = {}

@@ -259,7 +259,8 @@ def mentions_of(
             .explode("written")
             for pattern in spellings
         ).unique()
-        tokens = tokenise(found["written"], name=name, kind=kind, key=key)
+        bare = found["written"].str.normalize("NFKC").str.replace_all(r"[^0-9A-Za-z]", "")
+        tokens = tokenise(bare, name=name, kind=kind, key=key)
         hit = found[tokens.row]
         yield pa.record_batch(
             [

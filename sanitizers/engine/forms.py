@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import csv
 import glob
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -203,15 +204,21 @@ def files_of(pattern: str, reading: Reading, *, folder: Path, root: Path) -> tup
     SourceFailure
         No such file, or one whose form is not known.
     """
-    paths = sorted(Path(path) for path in glob.glob(str(folder / pattern)))  # noqa: PTH207 - the pattern may be absolute
+    paths = sorted(Path(os.path.normpath(path)) for path in glob.glob(str(Path(glob.escape(str(folder))) / pattern)))  # noqa: PTH207 - the pattern may be absolute
     if not paths:
         raise SourceFailure(Fault("no such file", "mend `path` or bring the data", where=str(folder / pattern)))
     faults = Faults()
     for path in paths:
         if path.suffix.lower() not in FORMS:
             faults.say("is neither .parquet nor .csv", "convert it, or narrow `path`", where=str(path))
+        elif re.search(r"[*?\[]", str(path)):
+            faults.say("has a wildcard in its name, which an engine would follow", "rename it", where=str(path))
+        elif not Path(os.path.normpath(path.absolute())).is_relative_to(root):
+            faults.say("lies outside of the sources' common folder", "name it without links and `..`", where=str(path))
     faults.stop(SourceFailure)
-    return tuple(RawFile(path, path.absolute().relative_to(root).as_posix(), reading) for path in paths)
+    return tuple(
+        RawFile(path, Path(os.path.normpath(path.absolute())).relative_to(root).as_posix(), reading) for path in paths
+    )
 
 
 def fixed_folder(pattern: str) -> Path:
@@ -222,7 +229,7 @@ def fixed_folder(pattern: str) -> Path:
     >>> fixed_folder("/data/raw/arrests/*.parquet").as_posix()
     '/data/raw/arrests'
     """
-    parts = Path(pattern).absolute().parts
+    parts = Path(os.path.normpath(Path(pattern).absolute())).parts
     fixed = next((i for i, part in enumerate(parts) if re.search(r"[*?\[]", part)), len(parts) - 1)
     return Path(*parts[:fixed])
 

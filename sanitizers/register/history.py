@@ -202,7 +202,7 @@ class Register:
             "as_of": as_of.isoformat(),
             "known_at": (known_at or max([as_of, *deliveries])).isoformat(),
             "last_delivery": max(deliveries).isoformat(),
-            "historical": len(known) < len(events),
+            "historical": len(known) < len(events) or as_of < max(deliveries),
             "not_barred": dict(counts.iter_rows()),
             "basis": rules.basis,
             "rules": rules.name,

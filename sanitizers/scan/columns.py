@@ -68,25 +68,40 @@ class Search:
         Columns that are known to hold a kind.
     innocent
         Names of columns that are known to hold no identifiers.
+
+    Attributes
+    ----------
+    misfits
+        Declared columns that are not there, or hold cells that do not fit their kind.
+    compared
+        Cells of declared columns that were compared.
     """
 
     def __init__(
-        self, snapshot: Snapshot, key: Key, *, declared: Sequence[Lookup] = (), innocent: Iterable[str] = ()
+        self,
+        snapshot: Snapshot,
+        key: Key,
+        *,
+        declared: Sequence[Lookup] = (),
+        innocent: Iterable[str] = (),
     ) -> None:
         self._snapshot, self._key, self._declared, self._innocent = snapshot, key, declared, set(innocent)
+        self.compared = 0
         self._seen: dict[tuple[str, str, bool], _Seen] = {}
         self.misfits: set[str] = set()
 
-    def take(self, rows: pa.RecordBatch) -> None:
-        """Search some rows."""
+    def take(self, rows: pa.RecordBatch, *, strict: bool = False) -> None:
+        """Search some rows; with `strict`, a declared column that they lack counts as a misfit."""
         names = set(rows.schema.names)
         known: set[str] = set()
         for lookup in self._declared:
             if set(lookup.columns) <= names:
                 fits = self._declared_column(rows, lookup)
                 known.update(lookup.columns if fits and not lookup.kind.parts else ())
+            elif strict:
+                self.misfits.add(lookup.name)
         for name in rows.schema.names:
-            if name not in known and name not in self._innocent:
+            if name not in known | self._innocent:
                 self._undeclared_column(name, rows.column(name))
 
     def findings(self) -> list[Finding]:
@@ -111,6 +126,7 @@ class Search:
         texts = [as_text(column, lookup.name) for column in columns]
         texts = [join_parts(texts)] if lookup.kind.parts else texts
         own = _tokens(texts[0], lookup.kind_name, self._snapshot.kinds, self._key, missing=lookup.missing)
+        self.compared += len(own.row)
         if len(own.malformed):
             self.misfits.add(lookup.name)
         self._note(lookup.name, lookup.kind_name, own, declared=True)
@@ -123,6 +139,10 @@ class Search:
             for place, part in enumerate(column.flatten()):
                 self._undeclared_column(f"{name}.{column.type.field(place).name}", part)
             return
+        if pa.types.is_dictionary(column.type):
+            column = column.dictionary  # with the values that no row has any more
+        if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+            column = pa.array([cell and cell.decode("utf-8", "replace") for cell in column.to_pylist()], pa.string())
         try:
             texts = as_text(column, name).drop_nulls().unique()
         except ConfigurationError:
@@ -135,11 +155,11 @@ class Search:
             cells = texts if own.width is None else long
             self._note(name, kind, _tokens(cells, kind, self._snapshot.kinds, self._key), declared=False)
         kind_ = column.type
-        if pa.types.is_string(kind_) or pa.types.is_large_string(kind_) or pa.types.is_dictionary(kind_):
+        if pa.types.is_string(kind_) or pa.types.is_large_string(kind_):
             self._mentions(name, texts, kinds)
 
     def _mentions(self, name: str, texts: pl.Series, kinds: Mapping[str, object]) -> None:
-        array = texts.to_arrow()
+        array = texts.str.replace_all(rf"{TOKEN_PREFIX}[0-9a-f]{{32}}", " ").to_arrow()
         for kind in kinds:
             for batch in mentions_of(array, {kind: self._snapshot.kinds[kind]}, self._key):
                 own = Tokens(np.empty(0), batch["hi"].to_numpy(), batch["lo"].to_numpy(), np.empty(0), 0)

@@ -61,6 +61,7 @@ def cells(path: Path, reading: Reading | None = None) -> Iterator[Cells]:
         if ending in (".parquet", ".csv", ".tsv"):
             given = reading or Reading(delimiter="\t" if ending == ".tsv" else ",")
             file = RawFile(path, path.name, given)
+            yield from _said(path) if ending == ".parquet" else ()
             yield from (Cells(batch, tabular=True) for batch in _rows(file, ending))
         elif ending in (".arrow", ".feather"):
             with pa.memory_map(str(path)) as source:
@@ -84,6 +85,14 @@ def _rows(file: RawFile, ending: str) -> Iterator[pa.RecordBatch]:
         yield from file.batches(file.schema.names)
     else:
         yield from file.csv_batches(file.csv_schema.names)
+
+
+def _said(path: Path) -> Iterator[Cells]:
+    """What a Parquet file says beside its cells: names of columns, and metadata."""
+    schema = pa.parquet.read_schema(path)
+    pairs = (schema.metadata or {}).items()
+    texts = [*schema.names, *(text.decode("utf-8", "replace") for pair in pairs for text in pair)]
+    yield Cells(pa.record_batch({"names and metadata": pa.array(texts, pa.string())}), tabular=False)
 
 
 def _lines(stream: io.TextIOBase) -> Iterator[Cells]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -98,10 +99,15 @@ def check_usable(policy: Policy, snapshot: Snapshot) -> None:
 
 
 def _apart(out: Path, files: dict[str, tuple[RawFile, ...]]) -> None:
-    for own in files.values():
-        for file in own:
-            if file.path.absolute().is_relative_to(out.absolute()):
+    """Raise unless `out` is a folder of ours or a new one, apart from every raw source."""
+    target = out.resolve()
+    for file in (file for own in files.values() for file in own):
+        for path in (file.path.resolve(), Path(os.path.normpath(file.path.absolute()))):
+            if path.is_relative_to(target):
                 raise PublishFailure(Fault("holds raw files", "name another folder with --out", where=str(out)))
+    if target.is_dir() and any(target.iterdir()) and not (target / RECEIPT).is_file():
+        remedy = "name a new folder with --out; only what a strip has published is replaced"
+        raise PublishFailure(Fault("is a folder that no strip has published", remedy, where=str(out)))
 
 
 def _forget(engine: Engine, policy: Policy, reach: Reach, snapshot: Snapshot, new: Path, progress: Progress) -> None:

@@ -118,6 +118,8 @@ def _needed(source: Source) -> list[str]:
 
 def _part(name: str, frame: pd.DataFrame, source: Source, faults: Faults) -> FramePart:
     columns = {}
+    for level in set(frame.index.names) & set(_needed(source)):
+        faults.say("stands in the index as well", "call reset_index() first", where=name, column=str(level))
     for column in _needed(source):
         if column not in frame.columns:
             continue
@@ -127,8 +129,13 @@ def _part(name: str, frame: pd.DataFrame, source: Source, faults: Faults) -> Fra
         try:
             cells = pa.array(frame[column], from_pandas=True)
             columns[column] = cells.cast(_of_nothing(column, source)) if pa.types.is_null(cells.type) else cells
-        except (pa.ArrowException, TypeError):
-            faults.say("holds values of several types", "make it one type", where=name, column=column)
+        except (pa.ArrowException, TypeError, ValueError, OverflowError):
+            faults.say(
+                "holds values of several types, or none that a table can hold",
+                "make it one type",
+                where=name,
+                column=column,
+            )
     return FramePart(name, pa.table(columns))
 
 

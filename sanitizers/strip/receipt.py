@@ -28,7 +28,7 @@ from sanitizers.trace import Reached
 
 FORMAT = 1
 SMALL = 5
-HIDDEN = f"under {SMALL}"
+HIDDEN, WITHHELD = f"under {SMALL}", "withheld"
 RECEIPT, ROSTER = "receipt.json", "roster.arrow"
 Count = int | str
 
@@ -111,10 +111,7 @@ def _small(count: Count) -> Count:
 
 def _public(counts: SourceCounts) -> SourceCounts:
     hidden = _small(counts.rows_dropped) == HIDDEN
-    columns = {
-        name: {**told, "rows": _small(told["rows"]), "by_link": {via: _small(n) for via, n in told["by_link"].items()}}
-        for name, told in counts.columns.items()
-    }
+    columns = {name: _public_column(told) for name, told in counts.columns.items()}
     return replace(
         counts,
         rows_in=HIDDEN if hidden else counts.rows_in,
@@ -124,6 +121,14 @@ def _public(counts: SourceCounts) -> SourceCounts:
         malformed=_small(counts.malformed),
         rows_changed=_small(counts.rows_changed),
     )
+
+
+def _public_column(told: dict[str, Any]) -> dict[str, Any]:
+    """Counts of one column; the total is withheld where what the links leave of it would give a small count away."""
+    links = {via: _small(rows) for via, rows in told["by_link"].items()}
+    direct = told["rows"] - sum(told["by_link"].values())
+    tells = bool(links) and (0 < direct < SMALL or HIDDEN in links.values())
+    return {**told, "rows": WITHHELD if tells else _small(told["rows"]), "by_link": links}
 
 
 def count(engine: Engine, reached: Reached) -> SourceCounts:

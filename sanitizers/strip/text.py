@@ -18,11 +18,9 @@ _SENTENCE = rf"(?:[^\s.!?]{_INSIDE})?{_MARK}{_INSIDE}[.!?]*\s*"
 
 def masked(text: ir.StringValue, kinds: Kinds, names: tuple[str, ...]) -> ir.StringValue:
     """Replace every mention of the named kinds by one fixed word."""
-    for name in names:
-        form = kinds[name].form
-        if form is not None:
-            for pattern in (form.compact, form.apart, form.spaced):
-                text = text.re_replace(pattern, MASK)
+    forms = [form for name in names if (form := kinds[name].form) is not None]
+    for pattern in [*(form.compact for form in forms), *(form.spaced for form in forms)]:
+        text = text.re_replace(pattern, MASK)
     return text
 
 

@@ -25,9 +25,10 @@ import unicodedata
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import polars as pl
@@ -41,7 +42,7 @@ from sanitizers import digest
 from sanitizers.identifiers import Key, published, tokenise
 from tests.pipelines.conftest import DAY, KEY, REPO, Road, lay
 
-STAGES = ["snapshot", "strip", "features", "validate", "train", "score", "filter", "judge", "record", "report", "enforce"]
+STAGES = list(yaml.safe_load((REPO / "dvc.yaml").read_text())["stages"])
 NEXT_DAY = DAY + dt.timedelta(days=1)
 CANARY = "QUETZALCOATLUS"
 ARRESTS = 350
@@ -103,8 +104,9 @@ class Repository(Road):
     def deliver_file(self, feed: Path) -> Told:
         """Take a feed into the register, as `make` does."""
         return self.call(
-            sys.executable, "-m", "sanitizers", "register", "add", "build/keeper/register", "--key-file", "build/keeper/key",
-            "--kinds", "pipelines/kinds.yaml", "--rules", "pipelines/rules.yaml", "--feed", str(feed),
+            sys.executable, "-m", "sanitizers", "register", "add", "build/keeper/register",
+            "--key-file", "build/keeper/key", "--kinds", "pipelines/kinds.yaml",
+            "--rules", "pipelines/rules.yaml", "--feed", str(feed),
         )  # fmt: skip
 
     def deliver_seal(self, number: str, effective_on: dt.date) -> Told:
@@ -121,21 +123,15 @@ class Repository(Road):
         params[block][name] = value
         path.write_text(yaml.safe_dump(params))
 
-    def token(self, number: str) -> str:
-        """An arrest number as clean files write it."""
-        kind = self.kinds["arrest_number"]
-        tokens = tokenise(pl.Series([number]), name="arrest_number", kind=kind, key=Key(KEY))
-        [text] = published(tokens.hi, tokens.lo).to_list()
-        return str(text)
-
     def runs(self) -> list[str]:
         """What MLflow recorded as verdict, oldest run first."""
-        query = "SELECT tags.value FROM tags JOIN runs USING (run_uuid) WHERE tags.key = 'sealproof.verdict' ORDER BY start_time"
+        told = "SELECT tags.value FROM tags JOIN runs USING (run_uuid)"
+        query = f"{told} WHERE tags.key = 'sealproof.verdict' ORDER BY runs.start_time"
         with contextlib.closing(sqlite3.connect(self.build / "mlflow.db")) as database:
             return [value for (value,) in database.execute(query)]
 
-    def verdict(self) -> dict[str, object]:
-        return dict(json.loads((self.build / "verdict.json").read_text()))
+    def verdict(self) -> Any:
+        return json.loads((self.build / "verdict.json").read_text())
 
 
 def lay_repository(folder: Path) -> Repository:
@@ -194,38 +190,54 @@ def count(data: bytes, sought: Sought) -> Counter[str]:
     """How often something sought stands in some bytes, per kind, however it is spelled."""
     found: Counter[str] = Counter()
     for text in texts(data):
-        plain = unicodedata.normalize("NFKC", text).upper()
+        shown = normal(text)
         for kind, wanted in sought.items():
-            hits = re.findall(f"(?=({PATTERNS[kind]}))", plain)
+            hits = re.findall(f"(?=({PATTERNS[kind]}))", shown)
             found[kind] += sum(re.sub("[ -]", "", hit) in wanted for hit in hits)
     return +found
 
 
-def search(place: Path, sought: Sought, *, but: Sequence[Path] = ()) -> Counter[str]:
-    """Search every file, and its name, below a place; counts per kind, never a hit itself."""
-    found: Counter[str] = Counter()
-    for path in [place] if place.is_file() else sorted(place.rglob("*")):
-        if path.is_file() and not any(path.is_relative_to(other) for other in but):
-            found += count(str(path.relative_to(place)).encode(), sought) + count(path.read_bytes(), sought)
+def search(place: Path, sought: Sought) -> Counter[str]:
+    """Search every file, and its name, below a place; counts per kind, never a hit itself. Equal files count once."""
+    names, contents = [], {}
+    for path in [place] if place.is_file() else place.rglob("*"):
+        names.append(str(path.relative_to(place)))
+        if path.is_file():
+            contents[digest.of_file(path)] = path
+    found = count("\n".join(names).encode(), sought)
+    for path in contents.values():
+        found += count(path.read_bytes(), sought)
     return found
+
+
+def tokens(repository: Repository, numbers: set[str]) -> Sought:
+    """Arrest numbers as clean files write them."""
+    given = pl.Series(sorted(numbers))
+    made = tokenise(given, name="arrest_number", kind=repository.kinds["arrest_number"], key=Key(KEY))
+    return {"token": {token.removeprefix("tok_").upper() for token in published(made.hi, made.lo)}}
 
 
 def plain(numbers: pd.Series) -> pd.Series:
     """Canonical forms of arrest numbers, person ids and complaint numbers."""
-    return numbers.map(lambda text: re.sub("[^0-9A-Z]", "", unicodedata.normalize("NFKC", text).upper()), na_action="ignore")
+    return numbers.map(lambda text: re.sub("[^0-9A-Z]", "", normal(text)), na_action="ignore")
+
+
+def normal(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).upper()
 
 
 def read_arrests(raw: Path) -> pd.DataFrame:
     """All raw arrests, with canonical identifiers."""
-    arrests = pd.concat(pd.read_parquet(path) for path in sorted((raw / "arrests").iterdir()))
+    years = [pd.read_parquet(path) for path in sorted((raw / "arrests").iterdir())]
+    arrests = pd.concat(years, ignore_index=True)
     for name in ("arrest_number", "person_id", "onview_complaint"):
         arrests[name] = plain(arrests[name])
-    arrests["photo_number"] = [f"{int(number):010d}" if number == number else None for number in arrests["photo_number"]]
-    return arrests
+    photos = arrests["photo_number"].dropna().astype("int64").astype(str).str.zfill(10)
+    return arrests.drop(columns="photo_number").assign(photo_number=photos)
 
 
 def sealed(repository: Repository, barred: set[str]) -> Sought:
-    """Every identifier that a set of barred arrests bars: theirs, their photos', and whoever and whatever hangs on them alone."""
+    """What barred arrests bar: their numbers and photos, and persons and complaints that have no other arrest."""
     arrests = read_arrests(repository.build / "city/raw")
     mine = arrests["arrest_number"].isin(barred)
     photos = set(arrests.loc[mine, "photo_number"].dropna())
@@ -245,24 +257,26 @@ def plant_canaries(repository: Repository, barred: set[str]) -> None:
     raw, out = repository.build / "city/raw", sealed(repository, barred)
     for path in (raw / "arrests").iterdir():
         table = pq.read_table(path)
-        gone = [number in barred for number in table["arrest_number"].to_pylist()]
-        words = [f"{CANARY}OFFENSE" if hit else word for hit, word in zip(gone, table["offense"].to_pylist(), strict=True)]
-        pq.write_table(table.set_column(table.schema.get_field_index("offense"), "offense", pa.array(words)), path)
+        rows = zip(table["arrest_number"].to_pylist(), table["offense"].to_pylist(), strict=True)
+        rewrite(path, table, "offense", [f"{CANARY}OFFENSE" if number in barred else word for number, word in rows])
     plant_csv(raw / "charges.csv", "arrest_number", barred, "law_code", "CHARGE")
     plant_csv(raw / "persons.csv", "person_id", out["person_id"], "name", "NAME")
     for path in (raw / "photos").iterdir():
         plant_csv(path, "photo_number", out["photo_number"], "note", "PHOTO", sep=";", encoding="cp1252")
     path = raw / "complaints.parquet"
     table = pq.read_table(path)
-    rows = zip(*(table[name].to_pylist() for name in ("complaint_number", "cleared_by", "narrative")), strict=True)
-    narratives = []
-    for number, by, text in rows:
-        mentioned = by and unicodedata.normalize("NFKC", by).upper().replace("-", "").replace(" ", "")
-        more = f"Arrest {by} spoke of {CANARY}SENTENCE. " if mentioned in barred else ""
-        own = f"{CANARY}REPORT " if number.replace("-", "") in out["complaint_number"] else ""
-        narratives.append(own + (text or "") + more)
-    at = table.schema.get_field_index("narrative")
-    pq.write_table(table.set_column(at, table.schema.field(at), pa.array(narratives, pa.string())), path)
+    cleared_by = plain(table["cleared_by"].to_pandas()).isin(barred)
+    reported = plain(table["complaint_number"].to_pandas()).isin(out["complaint_number"])
+    narratives = table["narrative"].to_pandas().fillna("")
+    narratives[cleared_by] += "Arrest " + table["cleared_by"].to_pandas() + f" spoke of {CANARY}SENTENCE. "
+    narratives[reported] += f"{CANARY}REPORT. "
+    rewrite(path, table, "narrative", narratives.tolist())
+
+
+def rewrite(path: Path, table: pa.Table, column: str, cells: list[str]) -> None:
+    """Write a table with one text column replaced."""
+    at = table.schema.get_field_index(column)
+    pq.write_table(table.set_column(at, table.schema.field(at), pa.array(cells, pa.string())), path)
 
 
 def plant_csv(path: Path, key: str, barred: set[str], column: str, where: str, **form: str) -> None:
@@ -299,20 +313,19 @@ class Story:
     def run(self) -> Scene:
         """Run the pipeline and look at what the next run will replace."""
         told, build = self.city.dvc("repro"), self.city.build
-        tokens = {name: {"token": {self.city.token(number).removeprefix("tok_").upper()}} for name, number in self.seen.items()}
         return Scene(
             told,
-            str(self.city.verdict()["verdict"]),
+            self.city.verdict()["verdict"],
             self.city.runs(),
-            lawful=search(build / "clean", tokens["lawful"]).total(),
-            tomorrow=search(build / "clean", tokens["tomorrow"]).total(),
+            lawful=search(build / "clean", tokens(self.city, {self.lawful})).total(),
+            tomorrow=search(build / "clean", tokens(self.city, {self.tomorrow})).total(),
             incidents=digest.of_file(build / "features/incidents.parquet"),
         )
 
     @property
-    def seen(self) -> dict[str, str]:
+    def lawful(self) -> str:
         numbers = pd.read_csv(self.city.build / "city/truth.csv").query("barred == 0")["arrest_number"]
-        return {"tomorrow": self.tomorrow, "lawful": next(number for number in numbers if number != self.tomorrow)}
+        return min(set(numbers) - {self.tomorrow})
 
 
 def on_the_eve(city: Repository, barred: set[str]) -> str:
@@ -428,9 +441,9 @@ def test_red_verdict_is_recorded_reported_and_then_enforced(story: Story, red: S
 
 
 def test_red_verdict_names_the_raw_file_and_nothing_else(story: Story, red: Scene) -> None:
-    targets = story.city.verdict()["targets"]
-    assert isinstance(targets, list)
-    assert [Path(target["path"]).name for target in targets if target["verdict"] == "contaminated"] == ["photos-2017.csv"]
+    targets: list[dict[str, str]] = story.city.verdict()["targets"]
+    told = [Path(target["path"]).name for target in targets if target["verdict"] == "contaminated"]
+    assert told == ["photos-2017.csv"]
 
 
 # -- silence ----------------------------------------------------------------------------------------------------------
@@ -439,8 +452,7 @@ def test_red_verdict_names_the_raw_file_and_nothing_else(story: Story, red: Scen
 @pytest.fixture(scope="module")
 def sought(story: Story) -> Sought:
     barred = story.barred | {story.tomorrow, "Q19999999"}
-    tokens = {story.city.token(number).removeprefix("tok_").upper() for number in barred}
-    return {**sealed(story.city, barred), "token": tokens, "key": {KEY.upper()}}
+    return {**sealed(story.city, barred), **tokens(story.city, barred), "key": {KEY.upper()}}
 
 
 def test_search_finds_all_that_is_sealed_in_the_raw_sources(story: Story, sought: Sought) -> None:
@@ -450,23 +462,25 @@ def test_search_finds_all_that_is_sealed_in_the_raw_sources(story: Story, sought
         assert search(story.city.build / "city/raw", {"canary": {word}}).total() > 0, word
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
-@pytest.mark.parametrize("pack", [bytes, gzip.compress, zlib.compress, lambda data: zipped(data)])
-def test_search_reads_every_spelling_and_packing(encoding: str, pack: object, sought: Sought) -> None:
-    number = min(sought["arrest_number"])
-    wide = "".join(chr(ord(sign) + 0xFEE0) for sign in number)
-    dashed = f"{number[0]}{number[1:3]}-{number[3:]}"
-    written = [number, number.lower(), dashed, dashed.lower(), f"{number[0]} {number[1:3]} {number[3:]}", wide]
-    for text in written:
-        packed = pack(f"x{text}_".encode(encoding))  # type: ignore[operator]
-        assert count(packed, {"arrest_number": sought["arrest_number"]}).total() > 0
-
-
 def zipped(data: bytes) -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("member", data)
     return stream.getvalue()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zlib.compress, zipped])
+def test_search_reads_every_spelling_and_packing(
+    encoding: str, pack: Callable[[bytes], bytes], sought: Sought
+) -> None:
+    number = min(sought["arrest_number"])
+    wide = "".join(chr(ord(sign) + 0xFEE0) for sign in number)
+    dashed = f"{number[0]}{number[1:3]}-{number[3:]}"
+    written = [number, number.lower(), dashed, dashed.lower(), f"{number[0]} {number[1:3]} {number[3:]}", wide]
+    for text in written:
+        found = count(pack(f"x{text}_".encode(encoding)), {"arrest_number": sought["arrest_number"]})
+        assert found.total() > 0
 
 
 def test_nothing_sealed_lies_outside_the_keepers_room_and_the_raw_sources(
@@ -492,10 +506,10 @@ def test_no_command_said_anything_sealed(story: Story, pushed: Path, sought: Sou
 
 def test_nothing_row_level_is_cached_or_pushed(story: Story, pushed: Path) -> None:
     numbers = pd.read_csv(story.city.build / "city/truth.csv")["arrest_number"]
-    tokens = {"token": {story.city.token(number).removeprefix("tok_").upper() for number in numbers}}
-    assert search(story.city.build / "clean", tokens).total() > 0
+    records = tokens(story.city, set(numbers))
+    assert search(story.city.build / "clean", records).total() > 0
     for place in (story.city.folder / ".dvc", story.city.folder / "dvc.lock", story.city.beside / "site", pushed):
-        cached = search(place, tokens).total()
+        cached = search(place, records).total()
         assert cached == 0
     files = [path for path in pushed.rglob("*") if path.is_file()]
     assert len(files) > 5
@@ -513,7 +527,7 @@ class Killing:
     seconds: float
 
     def start(self) -> subprocess.Popen[str]:
-        """Start `dvc repro strip` by the other snapshot in a process group of its own; return when the stage has begun."""
+        """Start `dvc repro strip` by the other snapshot, in a process group of its own; return when the stage runs."""
         now = json.loads((self.city.build / "clean/receipt.json").read_text())["snapshot"]
         [other] = [folder for folder in self.versions if of_snapshot(folder) != now]
         shutil.copytree(other, self.city.build / "snapshot", dirs_exist_ok=True)
@@ -577,12 +591,13 @@ def test_killed_at_any_moment_clean_is_the_old_version_or_the_new(
 ) -> None:
     old = killing.published()
     process = killing.start()
-    time.sleep(random.Random(number).uniform(0, killing.seconds))  # noqa: S311
+    time.sleep(random.Random(number).uniform(0, killing.seconds))
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     wanted = of_snapshot(killing.city.build / "snapshot")
     assert killing.published() in (old, wanted)
-    leaked = search(killing.city.build / ".clean.sealproof", sought).total() + search(killing.city.beside / "temp", sought).total()
+    left = [killing.city.build / ".clean.sealproof", killing.city.beside / "temp"]
+    leaked = sum(search(place, sought).total() for place in left)
     assert leaked == 0
     again = killing.city.call(*STRIP)
     assert again.code == 0, again.out[-2000:]
