@@ -523,8 +523,8 @@ class Killing:
     """A repository with two snapshots to strip by, and how long a strip under DVC takes."""
 
     city: Repository
-    versions: tuple[Path, Path]
-    seconds: float
+    versions: list[Path]
+    seconds: float = 0
 
     def start(self) -> subprocess.Popen[str]:
         """Start `dvc repro strip` by the other snapshot, in a process group of its own; return when the stage runs."""
@@ -559,27 +559,24 @@ def of_snapshot(folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def killing(story: Story, first: Scene, tmp_path_factory: pytest.TempPathFactory) -> Killing:
-    """The repository once more, stripped by a first snapshot; the second bars one arrest more."""
+    """The repository once more, with the snapshots of both days: one of them is what clean was stripped by."""
     beside = tmp_path_factory.mktemp("kill")
     city = Repository(beside / "city")
     past = shutil.ignore_patterns("tmp", "mlflow*", "data-docs", "__pycache__")
     shutil.copytree(story.city.folder, city.folder, ignore=past)
-    versions = []
-    for day in (NEXT_DAY, DAY):
+    versions = [beside / "eve", beside / "day"]
+    for day, folder in zip((DAY, NEXT_DAY), versions, strict=True):
         city.set("snapshot", "as_of", day.isoformat())
         city.run(snapshot)
-        versions.append(beside / day.isoformat())
-        shutil.copytree(city.build / "snapshot", versions[-1])
-    shutil.rmtree(city.build / "clean")
-    shutil.copytree(versions[0], city.build / "snapshot", dirs_exist_ok=True)
-    assert city.call(*STRIP).code == 0
-    killing = Killing(city, (versions[0], versions[1]), 0)
+        shutil.copytree(city.build / "snapshot", folder)
+    killing = Killing(city, versions)
+    assert killing.published() in [of_snapshot(folder) for folder in versions]
     process = killing.start()
     begun = time.monotonic()
     process.communicate()
     assert process.returncode == 0
-    assert killing.published() == of_snapshot(versions[1])
-    return Killing(city, killing.versions, time.monotonic() - begun)
+    assert killing.published() == of_snapshot(city.build / "snapshot")
+    return Killing(city, versions, seconds=time.monotonic() - begun)
 
 
 SOAK = [pytest.param(number, marks=pytest.mark.soak) for number in range(3, 20)]
