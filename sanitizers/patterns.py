@@ -17,7 +17,12 @@ from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_SEPARATOR = r"[^\pL\pN]{0,3}"
+# Blanks, controls, punctuation and dashes by number: RE2 takes twenty times as long for "no letter and no digit".
+_SIGNS = (
+    r"\x{0}-\x{2F}\x{3A}-\x{40}\x{5B}-\x{60}\x{7B}-\x{A9}\x{AB}-\x{B1}\x{B4}\x{B6}-\x{B8}\x{BB}\x{BF}"
+    r"\x{2000}-\x{206F}\x{2212}\x{3000}\x{FEFF}"
+)
+_SEPARATOR = rf"[{_SIGNS}]{{0,3}}"
 _UNBOUNDED = 64
 
 
