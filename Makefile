@@ -22,7 +22,7 @@ suffolk: .venv/ready suffolk-input build/suffolk/keeper/delivered .dvc/tmp
 	@echo "report: $(CURDIR)/build/suffolk/report.html"
 
 test: .venv/ready
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 soak: .venv/ready
 	$(BIN)/python -m pytest -m "law or soak" --hypothesis-profile=soak

@@ -84,7 +84,7 @@ class Pattern:
 
     @cached_property
     def spaced(self) -> str:
-        """RE2 pattern that finds the identifier in text with up to three blanks, dashes or signs between its characters."""
+        """RE2 pattern that finds the identifier in text with up to three blanks, dashes or signs between characters."""
         return rf"{_spell(self._tree, _SEPARATOR)}"
 
 

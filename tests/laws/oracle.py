@@ -5,7 +5,6 @@ An identifier is ``(kind, token)``; a reason is a chain of them that starts at a
 """
 
 import json
-import re
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 

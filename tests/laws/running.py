@@ -20,7 +20,6 @@ import pytest
 import yaml
 
 from sanitizers import digest, patterns
-from sanitizers.engine.contract import Engine
 from sanitizers.engine.duckdb import DuckDB
 from sanitizers.engine.forms import RawFile, Reading
 from sanitizers.identifiers import Key, Kinds

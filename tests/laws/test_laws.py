@@ -14,7 +14,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sanitizers.errors import ConfigurationError, EngineFailure, KeyFailure, PublishFailure, RegisterFailure, SealproofError, SourceFailure
+from sanitizers.errors import (
+    ConfigurationError,
+    EngineFailure,
+    KeyFailure,
+    PublishFailure,
+    RegisterFailure,
+    SealproofError,
+    SourceFailure,
+)
 from sanitizers.identifiers import Key, Kinds
 from sanitizers.policy import Policy
 from sanitizers.register import snapshot
