@@ -232,7 +232,11 @@ class Strips:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.mother = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", ZYGOTE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+            [sys.executable, "-W", "ignore", "-c", ZYGOTE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
         )
 
     def start(self, memory: str = "-", largest: str = "-", clear: str = "-") -> int:
@@ -307,7 +311,9 @@ def make(folder: Path, *, rows: int, width: int = 0) -> None:
         feed |= {"statute": ["CPL 160.50"] * len(own), "effective_on": day, "recorded_on": day}
         register.add(pa.table(feed), rules=rules, delivered_on=today)
         with DuckDB() as engine:
-            register.snapshot(folder / f"{name}.snap", rules=rules, purpose="predictive-model", as_of=today, engine=engine)
+            register.snapshot(
+                folder / f"{name}.snap", rules=rules, purpose="predictive-model", as_of=today, engine=engine
+            )
 
 
 @pytest.fixture

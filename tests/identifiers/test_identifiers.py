@@ -153,7 +153,9 @@ def spelling(draw: st.DrawFn, identifier: str) -> str:
         style = draw(st.sampled_from("xxlf"))
         written = {"x": character, "l": character.lower(), "f": chr(ord(character) + 0xFEE0)}[style]
         characters.append(written + draw(separators))
-    return draw(st.sampled_from(["", " ", "\t", "("])) + "".join(characters) + draw(st.sampled_from(["", " ", "\n", ")"]))
+    return (
+        draw(st.sampled_from(["", " ", "\t", "("])) + "".join(characters) + draw(st.sampled_from(["", " ", "\n", ")"]))
+    )
 
 
 @given(st.data())

@@ -173,7 +173,9 @@ def touched(source, row, reasons):
     for name, text in source.text.items():
         written = row[name]
         mentions = written is not None and any(
-            isinstance(p, Mention) and p[:2] in reasons and p.kind in text["mentions"] for s in written.sentences for p in s
+            isinstance(p, Mention) and p[:2] in reasons and p.kind in text["mentions"]
+            for s in written.sentences
+            for p in s
         )
         if text["on_seal"] == "clear" and (mentions or any(found.values())):
             clean[name] = None
@@ -195,11 +197,12 @@ def touched(source, row, reasons):
 
 
 def forgotten(world, reasons):
-    """The raw rows as the policy says they would stand had the sealed arrests not happened."""
-    return {
-        name: [touched(s, row, reasons) for row in s.rows if goes(s, row, reasons) != "sealed"]
-        for name, s in world.sources.items()
-    }
+    """The raw rows as the policy says they would stand had the sealed arrests not happened; malformed ones as they are."""
+    rows = {}
+    for name, source in world.sources.items():
+        fates = [(row, goes(source, row, reasons)) for row in source.rows]
+        rows[name] = [row if fate else touched(source, row, reasons) for row, fate in fates if fate != "sealed"]
+    return rows
 
 
 def published(world, name, row):
@@ -261,5 +264,3 @@ def kinds_yaml():
 def token_of(kind, identifier):
     """Token of an identifier written properly."""
     return plain.looked_up(KEY, kind, KINDS[kind], identifier)
-
-

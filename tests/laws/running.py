@@ -208,7 +208,9 @@ def written(world: World, folder: Path) -> Policy:
         for number, (low, high) in enumerate(zip(bounds, bounds[1:], strict=False)):
             write = write_csv if source.form == "csv" else write_parquet
             write(source, source.rows[low:high], own / f"{number}.{source.form}")
-    (folder / "sealing.yaml").write_text(yaml.safe_dump(plain_data(oracle.policy(world)), allow_unicode=True, sort_keys=False))
+    (folder / "sealing.yaml").write_text(
+        yaml.safe_dump(plain_data(oracle.policy(world)), allow_unicode=True, sort_keys=False)
+    )
     return Policy.load(folder / "sealing.yaml")
 
 
@@ -266,7 +268,11 @@ def logical(kind: pa.DataType) -> str:
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         return f"list<{logical(kind.value_type)}>"
     if pa.types.is_struct(kind):
-        return "struct<" + ",".join(f"{kind.field(i).name}:{logical(kind.field(i).type)}" for i in range(kind.num_fields)) + ">"
+        return (
+            "struct<"
+            + ",".join(f"{kind.field(i).name}:{logical(kind.field(i).type)}" for i in range(kind.num_fields))
+            + ">"
+        )
     return str(kind).removeprefix("large_")
 
 

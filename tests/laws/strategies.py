@@ -81,7 +81,9 @@ def case_cells(draw: st.DrawFn, types: list[pa.DataType], wrong: bool) -> list[A
         return [None, None]
     person, filed = draw(st.sampled_from(POOL["case"])).split("|")
     filled = [int(person) if pa.types.is_integer(types[0]) else draw(spelled(person))]
-    filled.append(dt.date.fromisoformat(filed) if pa.types.is_date(types[1]) else draw(st.sampled_from([filed, f" {filed}"])))
+    filled.append(
+        dt.date.fromisoformat(filed) if pa.types.is_date(types[1]) else draw(st.sampled_from([filed, f" {filed}"]))
+    )
     if style == "wrong":
         filled[draw(st.integers(0, 1))] = None
     return filled
@@ -129,10 +131,14 @@ TYPES = {
 
 
 @st.composite
-def sources(draw: st.DrawFn, most_rows: int = 6) -> Source:
+def sources(draw: st.DrawFn, most_rows: int = 8) -> Source:
     """One source with a policy that is valid."""
     form = draw(st.sampled_from(["parquet", "parquet", "csv"]))
-    read = draw(st.sampled_from([{}, {"delimiter": ";", "encoding": "cp1252"}, {"delimiter": "\t"}])) if form == "csv" else {}
+    read = (
+        draw(st.sampled_from([{}, {"delimiter": ";", "encoding": "cp1252"}, {"delimiter": "\t"}]))
+        if form == "csv"
+        else {}
+    )
     encoding = read.get("encoding", "utf-8")
     missing = draw(st.sampled_from([("",), ("", "N/A")]))
     malformed = draw(st.sampled_from(["error", "error", "drop"]))
@@ -170,7 +176,9 @@ def sources(draw: st.DrawFn, most_rows: int = 6) -> Source:
         for name, own in declared.items():
             wrong = malformed == "drop"
             if own["kind"] == "case":
-                row |= dict(zip(["filer", "filed"], draw(case_cells([types["filer"], types["filed"]], wrong)), strict=True))
+                row |= dict(
+                    zip(["filer", "filed"], draw(case_cells([types["filer"], types["filed"]], wrong)), strict=True)
+                )
             elif name.endswith("[]"):
                 column = name[:-2]
                 cells = st.lists(cell(own["kind"], types[column].value_type, missing, wrong), max_size=3)
@@ -195,7 +203,10 @@ def _encodable(value: Any, encoding: str) -> Any:
 
 
 def _declare(
-    draw: st.DrawFn, declared: dict[str, dict[str, Any]], types: dict[str, pa.DataType], plain_columns: dict[str, pa.DataType]
+    draw: st.DrawFn,
+    declared: dict[str, dict[str, Any]],
+    types: dict[str, pa.DataType],
+    plain_columns: dict[str, pa.DataType],
 ) -> None:
     """Fill in redactions and what a dropped row carries on."""
     whole = [name for name in types if name not in ("filer", "filed")]
@@ -221,7 +232,9 @@ DAYS = [dt.date(2019, 1, 1), dt.date(2019, 3, 1), dt.date(2019, 6, 1), dt.date(2
 
 
 @st.composite
-def events(draw: st.DrawFn, kinds: tuple[str, ...] = ("arrest", "photo", "docket", "case"), most: int = 5) -> list[dict[str, Any]]:
+def events(
+    draw: st.DrawFn, kinds: tuple[str, ...] = ("arrest", "photo", "docket", "case"), most: int = 5
+) -> list[dict[str, Any]]:
     """A history without two events that contradict each other."""
     found: dict[tuple, dict[str, Any]] = {}
     for _ in range(draw(st.integers(1, most))):
@@ -240,9 +253,9 @@ def events(draw: st.DrawFn, kinds: tuple[str, ...] = ("arrest", "photo", "docket
 
 
 @st.composite
-def worlds(draw: st.DrawFn, most_sources: int = 4) -> World:
+def worlds(draw: st.DrawFn, most_sources: int = 3) -> World:
     """A world."""
-    count = draw(st.sampled_from([1, 1, 1, 1, 2, 2, 2, 3, 4])) if most_sources > 1 else 1
+    count = draw(st.sampled_from([1, 1, 1, 1, 1, 1, 2, 2, 2, 3])) if most_sources > 1 else 1
     own = {f"s{number}": draw(sources()) for number in range(min(count, most_sources))}
     kinds = {declared["kind"] for source in own.values() for declared in source.columns.values()}
     mentioned = {kind for source in own.values() for text in source.text.values() for kind in text["mentions"]}

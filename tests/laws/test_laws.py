@@ -47,7 +47,9 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 
 @given(world=worlds())
-def test_nullity_indifference_idempotence_order_conservation_return_and_nothing_else(bench: Bench, world: World) -> None:
+def test_nullity_indifference_idempotence_order_conservation_return_and_nothing_else(
+    bench: Bench, world: World
+) -> None:
     checks.check_all(bench, world)
 
 
@@ -55,7 +57,12 @@ def test_nullity_indifference_idempotence_order_conservation_return_and_nothing_
 
 
 def seal(kind: str, identifier: str, **other: object) -> dict:
-    given = {"action": "seal", "statute": "CPL 160.50", "effective_on": dt.date(2019, 1, 1), "recorded_on": dt.date(2019, 1, 1)}
+    given = {
+        "action": "seal",
+        "statute": "CPL 160.50",
+        "effective_on": dt.date(2019, 1, 1),
+        "recorded_on": dt.date(2019, 1, 1),
+    }
     return {"kind": kind, "identifier": identifier, **given, "case": None, **other}
 
 
@@ -84,7 +91,7 @@ ARRESTS = Source(
 PHOTOS = Source(
     form="csv",
     types={"photo": pa.string(), "note": pa.string()},
-    rows=[{"photo": "00-0000-0042", "note": "a"}, {"photo": "1.0", "note": "b;\"c\"\n"}, {"photo": None, "note": ""}],
+    rows=[{"photo": "00-0000-0042", "note": "a"}, {"photo": "1.0", "note": 'b;"c"\n'}, {"photo": None, "note": ""}],
     columns={"photo": {"kind": "photo", "on_seal": "drop"}},
     read={"delimiter": ";"},
 )
@@ -120,6 +127,8 @@ CITY = World(
 def test_every_law_holds_in_a_small_city(bench: Bench) -> None:
     checks.check_all(bench, CITY)
     clean = bench.strip(CITY)
+    checks.check_nullity(bench, CITY, clean)
+    checks.check_order(bench, CITY, clean)
     checks.check_repetition(bench, CITY, clean)
     checks.check_indifference(bench, CITY, clean, links=False)
     dropped = {name: counts.rows_dropped for name, counts in clean.receipt.sources.items()}
@@ -187,7 +196,10 @@ def test_chain_of_links_reaches_through_three_sources(bench: Bench) -> None:
 def test_type_that_would_change_on_the_way_is_refused_by_name(bench: Bench, tmp_path: Path, column: pa.Array) -> None:
     world = World({"arrests": ARRESTS}, frozenset({"case"}), CITY.events)
     policy = written(world, tmp_path)
-    pq.write_table(pa.table({"arrest": ["K17000001"], "photo": [1.0], "person": [None], "odd_one": column}), tmp_path / "raw/arrests/0.parquet")
+    pq.write_table(
+        pa.table({"arrest": ["K17000001"], "photo": [1.0], "person": [None], "odd_one": column}),
+        tmp_path / "raw/arrests/0.parquet",
+    )
     with pytest.raises(ConfigurationError, match="odd_one") as caught:
         bench.strip_folder(tmp_path, policy, bench.snapshot(CITY.events))
     assert "would change" in str(caught.value)
@@ -285,7 +297,9 @@ def rewritten(world: World, folder: Path, change: Callable[[pa.Table], pa.Table]
 
 def missing_column(world: World, folder: Path) -> None:
     part = oracle.parts_of(next(iter(next(iter(world.sources.values())).columns)))[0]
-    rewritten(world, folder, lambda table: table.rename_columns([f"{c}_old" if c == part else c for c in table.column_names]))
+    rewritten(
+        world, folder, lambda table: table.rename_columns([f"{c}_old" if c == part else c for c in table.column_names])
+    )
 
 
 def damaged(world: World, folder: Path) -> None:
@@ -329,7 +343,17 @@ def wrong_setting(world: World, folder: Path) -> None:
     path.write_text(path.read_text() + "gates: {}\n")
 
 
-SNAPSHOTS = [stale, historical, other_purpose, other_kinds, never_filled, altered, truncated, without_dates, without_sentinels]
+SNAPSHOTS = [
+    stale,
+    historical,
+    other_purpose,
+    other_kinds,
+    never_filled,
+    altered,
+    truncated,
+    without_dates,
+    without_sentinels,
+]
 RAW = [missing_column, damaged, gone, misfit, wrong_setting]
 WAYS = [(taken, untouched) for taken in SNAPSHOTS] + [(good, change) for change in RAW]
 OTHER_KEY = "cd" * 32
@@ -339,8 +363,15 @@ def standing(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@given(world=worlds(most_sources=2), way=st.sampled_from(WAYS), key=st.sampled_from([oracle.KEY] * 6 + [OTHER_KEY]), first=st.booleans())
-def test_what_cannot_be_checked_publishes_nothing(bench: Bench, world: World, way: tuple, key: str, first: bool) -> None:
+@given(
+    world=worlds(most_sources=2),
+    way=st.sampled_from(WAYS),
+    key=st.sampled_from([oracle.KEY] * 6 + [OTHER_KEY]),
+    first=st.booleans(),
+)
+def test_what_cannot_be_checked_publishes_nothing(
+    bench: Bench, world: World, way: tuple, key: str, first: bool
+) -> None:
     take, change = way
     with bench.place() as folder:
         written(world, folder)
@@ -351,14 +382,18 @@ def test_what_cannot_be_checked_publishes_nothing(bench: Bench, world: World, wa
         before = standing(out)
         change(world, folder)
         with pytest.raises(SealproofError):
-            strip_files(Policy.load(folder / "sealing.yaml"), snapshot=take(world, folder, bench), key=Key(key), out=out)
+            strip_files(
+                Policy.load(folder / "sealing.yaml"), snapshot=take(world, folder, bench), key=Key(key), out=out
+            )
         assert standing(out) == before
         assert out.exists() != first
         left = [path.name for path in folder.glob(".clean.sealproof/*")]
         assert left in ([], ["lock"])
 
 
-def refused(error: type[SealproofError], world: World, folder: Path, taken: snapshot.Snapshot, key: str = oracle.KEY) -> str:
+def refused(
+    error: type[SealproofError], world: World, folder: Path, taken: snapshot.Snapshot, key: str = oracle.KEY
+) -> str:
     with pytest.raises(error) as caught:
         strip_files(Policy.load(folder / "sealing.yaml"), snapshot=taken, key=Key(key), out=folder / "clean")
     assert not (folder / "clean").exists()
@@ -404,7 +439,9 @@ def test_raw_file_that_changes_meanwhile_publishes_nothing(bench: Bench, tmp_pat
             path.write_text(path.read_text() + "00000001C,z\n")
 
     with pytest.raises((PublishFailure, EngineFailure)):
-        strip_files(policy, snapshot=bench.snapshot(CITY.events), key=Key(oracle.KEY), out=tmp_path / "clean", progress=progress)
+        strip_files(
+            policy, snapshot=bench.snapshot(CITY.events), key=Key(oracle.KEY), out=tmp_path / "clean", progress=progress
+        )
     assert not (tmp_path / "clean").exists()
 
 

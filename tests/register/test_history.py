@@ -66,7 +66,9 @@ class Histories:
             register.add(feed(batch), rules=self.rules, delivered_on=TODAY)
         return register
 
-    def taken(self, register: Register, *, as_of: dt.date = TODAY, known_at: dt.date | None = None) -> snapshot.Snapshot:
+    def taken(
+        self, register: Register, *, as_of: dt.date = TODAY, known_at: dt.date | None = None
+    ) -> snapshot.Snapshot:
         path = register.folder / "seals.snap"
         given = {"rules": self.rules, "purpose": "predictive-model", "as_of": as_of, "known_at": known_at}
         with self.engine as engine:
@@ -323,7 +325,8 @@ def swapped(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "tamper", [without_first, without_second, second_renamed, second_emptied, second_truncated, foreign_delivery, swapped]
+    "tamper",
+    [without_first, without_second, second_renamed, second_emptied, second_truncated, foreign_delivery, swapped],
 )
 def test_delivery_that_is_missing_or_was_altered_is_told(histories: Histories, tamper: object) -> None:
     register = filled(histories)
@@ -383,7 +386,10 @@ def test_link_once_seen_bars_ever_after(histories: Histories) -> None:
     assert register.remember(table(link("M17654502", "1"), link("K17000001", "2019052100"))) == 2
     assert register.remember(table(link("M17654502", "1"))) == 0
     taken = histories.taken(reopened(register))
-    assert barred(taken) == {("arrest", oracle.token_of("arrest", "M17654502")), ("photo", oracle.token_of("photo", "1"))}
+    assert barred(taken) == {
+        ("arrest", oracle.token_of("arrest", "M17654502")),
+        ("photo", oracle.token_of("photo", "1")),
+    }
 
 
 def test_all_carriers_must_be_barred_where_the_policy_says_all(histories: Histories) -> None:
