@@ -13,11 +13,13 @@ import fcntl
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from sanitizers import digest
 from sanitizers.errors import Fault, PublishFailure
 
 _EXCHANGE = 2
@@ -34,10 +36,24 @@ class Stage:
         Folder that becomes the published one.
     scratch
         Private folder for spill and intermediate files; gone when the run ends.
+    background
+        Brings finished files to disk while the run goes on.
     """
 
     new: Path
     scratch: Path
+    background: Executor
+
+    def settle(self, path: Path) -> Callable[[], str]:
+        """Bring a finished file to disk in the background; what is returned waits for that and tells its SHA-256."""
+        synced = self.background.submit(_sync, path)
+        told = self.background.submit(digest.of_file, path)
+
+        def settled() -> str:
+            synced.result()
+            return told.result()
+
+        return settled
 
 
 @contextmanager
@@ -70,9 +86,9 @@ def publishing(target: Path) -> Iterator[Stage]:
     private = target.parent / f".{target.name}.sealproof"
     try:
         private.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with _locked(private / "lock", target):
+        with _locked(private / "lock", target), ThreadPoolExecutor(2) as background:
             _recover(private, target)
-            stage = Stage(private / "new", private / "scratch")
+            stage = Stage(private / "new", private / "scratch", background)
             stage.new.mkdir(mode=0o700)
             stage.scratch.mkdir(mode=0o700)
             try:
@@ -157,11 +173,15 @@ def _flush(folder: Path) -> None:
     os.umask(umask)
     for path in [folder, *folder.rglob("*")]:
         path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        _sync(path)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _exchange(private: Path, target: Path) -> None:
@@ -171,11 +191,7 @@ def _exchange(private: Path, target: Path) -> None:
     elif not _swap(new, target):
         target.rename(old)
         new.rename(target)
-    parent = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(parent)
-    finally:
-        os.close(parent)
+    _sync(target.parent)
 
 
 def _swap(one: Path, other: Path) -> bool:

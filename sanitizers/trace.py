@@ -58,19 +58,23 @@ class Reached:
         The source.
     hits
         Held: ``ref, row, pos, via`` of every barred identifier; sentinels taken out.
-    dropped
-        Held: ``row`` of the rows that go, each once.
+    gone
+        Sorted int64 numbers of the rows that go.
     mentioned
         Held: ``ref, row, written, via`` of every barred mention in a text of a row that stays.
     """
 
     read: Read
     hits: ir.Table
-    dropped: ir.Table
+    gone: np.ndarray
     mentioned: ir.Table | None
 
     def __repr__(self) -> str:
         return f"Reached({self.read.name})"
+
+    def gone_between(self, start: int, stop: int) -> np.ndarray:
+        """Those of the rows that go whose number is in ``range(start, stop)``."""
+        return self.gone[np.searchsorted(self.gone, start) : np.searchsorted(self.gone, stop)]
 
     @property
     def drops(self) -> list[int]:
@@ -298,13 +302,24 @@ def _reached(engine: Engine, read_: Read, barred: ir.Table, *, kinds: Kinds, key
     _check_sentinels(engine, read_, found)
     hits = found.filter(found.row != SENTINEL_ROW)
     going = hits.filter(hits.ref.isin([number for number, ref in enumerate(references) if ref.drops]))
-    rows = going.select("row")
-    malformed = [rows_ for _, _, rows_ in read_.tally.malformed]
-    if malformed:
-        rows = rows.union(engine.hold(pa.table({"row": np.concatenate(malformed)})))
-    dropped = engine.hold(rows.distinct())
-    mentioned = _mentions(engine, read_, barred, dropped, kinds=kinds, key=key)
-    return Reached(read_, hits, dropped, mentioned)
+    malformed = [rows for _, _, rows in read_.tally.malformed]
+    gone = each_once(np.concatenate([engine.fetch(going.select("row"))["row"].to_numpy(), *malformed]))
+    mentioned = _mentions(engine, read_, barred, gone, kinds=kinds, key=key)
+    return Reached(read_, hits, gone, mentioned)
+
+
+def each_once(numbers: np.ndarray) -> np.ndarray:
+    """Sorted numbers without repetition; faster than `numpy.unique`, which hashes.
+
+    Examples
+    --------
+    >>> each_once(np.array([3, 1, 3])).tolist()
+    [1, 3]
+    """
+    ordered = np.sort(numbers)
+    fresh = np.ones(len(ordered), bool)
+    fresh[1:] = ordered[1:] != ordered[:-1]
+    return ordered if fresh.all() else ordered[fresh]
 
 
 def _check_sentinels(engine: Engine, read_: Read, found: ir.Table) -> None:
@@ -316,7 +331,7 @@ def _check_sentinels(engine: Engine, read_: Read, found: ir.Table) -> None:
 
 
 def _mentions(
-    engine: Engine, read_: Read, barred: ir.Table, dropped: ir.Table, *, kinds: Kinds, key: Key
+    engine: Engine, read_: Read, barred: ir.Table, gone: np.ndarray, *, kinds: Kinds, key: Key
 ) -> ir.Table | None:
     if not read_.source.text:
         return None
@@ -326,4 +341,4 @@ def _mentions(
     }
     found = engine.mentions(read_.parts, texts, key, Tally())
     hits = found.join(barred, ["kind", "hi", "lo"]).select("ref", "row", "written", "via")
-    return engine.hold(hits.anti_join(dropped, "row").distinct())
+    return engine.hold(engine.without(hits, gone, column="row").distinct())

@@ -1,4 +1,4 @@
-"""What an engine does: read, hold, fetch, write, close, and the two that every engine shares, tokens and mentions.
+"""What an engine does: read, without, hold, fetch, write, close, and what every engine shares, tokens and mentions.
 
 Everything between these verbs is an Ibis expression, so that one plan runs on every engine. Tokens and mentions work on
 Arrow batches in file order: each identifier cell is made canonical and hashed once; only plain keys are joined after.
@@ -104,6 +104,18 @@ class Engine(ABC):
     @abstractmethod
     def read(self, part: Part, *, start: int, columns: Sequence[str] | None = None) -> ir.Table:
         """All rows of a part with their number, counted from `start`, as column `ROW`; readable once."""
+
+    @abstractmethod
+    def without(self, table: ir.Table, gone: np.ndarray, *, column: str = ROW) -> ir.Table:
+        """Rows of a table but those whose number stands in `gone`; a part that was read keeps its order.
+
+        Parameters
+        ----------
+        gone
+            Sorted int64 numbers of rows.
+        column
+            Where `table` has the numbers.
+        """
 
     @abstractmethod
     def hold(self, what: ir.Expr | pa.Table | Iterable[pa.RecordBatch], schema: pa.Schema | None = None) -> ir.Table:

@@ -92,14 +92,14 @@ class Snapshot:
 
     def table(self) -> pa.Table:
         """The barred set as rows ``kind, hi, lo, via``; sentinels included."""
-        names = np.array(self.via, dtype=object)
+        names = pa.array(self.via, pa.string())
         pieces = [
             pa.table(
                 {
-                    "kind": pa.array([kind] * len(tokens.hi), pa.string()),
+                    "kind": pa.repeat(kind, len(tokens.hi)),
                     "hi": np.asarray(tokens.hi),
                     "lo": np.asarray(tokens.lo),
-                    "via": pa.array(names[tokens.via], pa.string()),
+                    "via": names.take(pa.array(tokens.via)),
                 },
                 schema=BARRED_SCHEMA,
             )

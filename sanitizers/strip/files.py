@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet
 
-from sanitizers import digest, publish
+from sanitizers import publish
 from sanitizers.engine.contract import ROW, Engine
 from sanitizers.engine.duckdb import DuckDB
 from sanitizers.engine.forms import RawFile
@@ -19,7 +19,7 @@ from sanitizers.policy import Policy
 from sanitizers.register.snapshot import Snapshot
 from sanitizers.strip.plan import part_of, plan
 from sanitizers.strip.receipt import RECEIPT, ROSTER, Receipt, SourceCounts, count, write_roster
-from sanitizers.trace import Reach, Reached, raw_files, trace
+from sanitizers.trace import Reach, raw_files, trace
 
 Progress = Callable[[str, int, int], None]
 
@@ -63,11 +63,12 @@ def strip_files(
         progress("find", 0, len(before))
         reach = trace(engine, policy, files, snapshot=snapshot, key=key, links=links)
         progress("find", len(before), len(before))
-        _forget(engine, policy, reach, snapshot, stage.new, progress)
+        settled = _forget(engine, policy, reach, snapshot, stage, progress)
         _unchanged({path: (stat.st_size, stat.st_mtime_ns) for path, stat in before.items()})
         write_roster(engine, reach.sources, stage.new / ROSTER)
+        settled[ROSTER] = stage.settle(stage.new / ROSTER)
         counts = {name: count(engine, reached) for name, reached in reach.sources.items()}
-        receipt = make_receipt(policy, snapshot, counts, digest.of_folder(stage.new))
+        receipt = make_receipt(policy, snapshot, counts, {name: sha() for name, sha in sorted(settled.items())})
         (stage.new / RECEIPT).write_text(receipt.public().to_json(), encoding="utf-8")
     return receipt
 
@@ -110,31 +111,25 @@ def _apart(out: Path, files: dict[str, tuple[RawFile, ...]]) -> None:
         raise PublishFailure(Fault("is a folder that no strip has published", remedy, where=str(out)))
 
 
-def _forget(engine: Engine, policy: Policy, reach: Reach, snapshot: Snapshot, new: Path, progress: Progress) -> None:
+def _forget(
+    engine: Engine, policy: Policy, reach: Reach, snapshot: Snapshot, stage: publish.Stage, progress: Progress
+) -> dict[str, Callable[[], str]]:
+    """Write every clean file; what is returned tells each one's SHA-256 once it is on disk."""
     total = sum(len(reached.read.parts) for reached in reach.sources.values())
-    done = 0
+    settled: dict[str, Callable[[], str]] = {}
     for reached in reach.sources.values():
         prepared = plan(engine, reached, policy, snapshot.kinds)
         start = reached.read.tally.start
-        gone = _gone_per_part(engine, reached)
         for number, part in enumerate(reached.read.parts):
             assert isinstance(part, RawFile)  # noqa: S101 - files only here
-            rows = part_of(engine, prepared, part, start=start[number], stop=start[number + 1])
-            path = new / part.name
+            low, high = start[number], start[number + 1]
+            rows = part_of(engine, prepared, part, start=low, stop=high)
+            path = stage.new / part.name
             engine.write(rows.drop(ROW), path, form=part.form, reading=part.reading)
-            expected = start[number + 1] - start[number] - gone[number]
-            _check(path, part, expected)
-            done += 1
-            progress("forget", done, total)
-
-
-def _gone_per_part(engine: Engine, reached: Reached) -> list[int]:
-    rows = engine.fetch(reached.dropped)["row"]
-    start = reached.read.tally.start
-    return [
-        pa.compute.sum(pa.compute.and_(pa.compute.greater_equal(rows, low), pa.compute.less(rows, high))).as_py() or 0
-        for low, high in zip(start, start[1:], strict=False)
-    ]
+            _check(path, part, high - low - len(reached.gone_between(low, high)))
+            settled[part.name] = stage.settle(path)
+            progress("forget", len(settled), total)
+    return settled
 
 
 def _check(path: Path, part: RawFile, expected: int) -> None:

@@ -52,7 +52,7 @@ class Plan:
 def plan(engine: Engine, reached: Reached, policy: Policy, kinds: Kinds) -> Plan:
     """Prepare what the parts of one source have in common."""
     references = reached.read.source.references
-    staying = reached.hits.anti_join(reached.dropped, "row")
+    staying = engine.without(reached.hits, reached.gone, column="row")
     changing = [number for number, ref in enumerate(references) if not ref.drops]
     touched = None
     if changing:
@@ -85,9 +85,10 @@ def part_of(engine: Engine, plan_: Plan, part: Part, *, start: int, stop: int) -
     ir.Table
         The part's columns in their order, and `ROW`.
     """
-    raw = engine.read(part, start=start)
-    rows = raw.anti_join(_within(plan_.reached.dropped, start, stop), raw[ROW] == plan_.reached.dropped.row)
-    return _changed(rows, plan_, start=start, stop=stop).order_by(ROW)
+    gone = plan_.reached.gone_between(start, stop)
+    staying = engine.without(engine.read(part, start=start), gone)
+    changed = _changed(staying, plan_, start=start, stop=stop)
+    return changed if changed is staying else changed.order_by(ROW)  # joins lose the order
 
 
 def _within(table: ir.Table, start: int, stop: int) -> ir.Table:
@@ -127,7 +128,7 @@ def _changed(rows: ir.Table, plan_: Plan, *, start: int, stop: int) -> ir.Table:
         cells[column] = _text_cell(rows, plan_, number, column)
     if plan_.touched is not None:
         _redacted_cells(cells, rows, source.references)
-    return rows.mutate(**cells).select(*names)
+    return rows.mutate(**cells).select(*names) if cells else rows
 
 
 def _identifier_cells(cells: dict[str, ir.Value], rows: ir.Table, number: int, ref: Reference, *, token: bool) -> None:

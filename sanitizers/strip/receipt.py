@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import ibis
+import ibis.expr.types as ir
 import numpy as np
 import polars as pl
 import pyarrow as pa
@@ -24,7 +25,7 @@ from sanitizers.engine.contract import SENTINEL_ROW, Engine
 from sanitizers.errors import Fault, SourceFailure
 from sanitizers.policy import Reference
 from sanitizers.register.snapshot import Snapshot
-from sanitizers.trace import Reached
+from sanitizers.trace import Reached, each_once
 
 FORMAT = 1
 SMALL = 5
@@ -150,11 +151,10 @@ def count(engine: Engine, reached: Reached) -> SourceCounts:
         own = reached.mentioned.group_by("ref").agg(rows=reached.mentioned.row.nunique())
         for row in engine.fetch(own).to_pylist():
             texts[list(texts)[row["ref"]]] = row["rows"]
-    dropped = engine.fetch(reached.dropped.count().as_table()).column(0)[0].as_py()
     return SourceCounts(
         rows_in=read.tally.rows,
-        rows_kept=read.tally.rows - dropped,
-        rows_dropped=dropped,
+        rows_kept=read.tally.rows - len(reached.gone),
+        rows_dropped=len(reached.gone),
         columns=columns,
         texts=texts,
         missing={ref.name: read.tally.missing.get(number, 0) for number, ref in enumerate(references)},
@@ -165,7 +165,8 @@ def count(engine: Engine, reached: Reached) -> SourceCounts:
 
 def _rows_changed(engine: Engine, reached: Reached) -> int:
     changing = [number for number, ref in enumerate(reached.read.source.references) if not ref.drops]
-    rows = reached.hits.filter(reached.hits.ref.isin(changing)).select("row").anti_join(reached.dropped, "row")
+    rows = engine.without(reached.hits, reached.gone, column="row")
+    rows = rows.filter(rows.ref.isin(changing)).select("row")
     if reached.mentioned is not None:
         rows = rows.union(reached.mentioned.select("row"))
     return int(engine.fetch(rows.distinct().count().as_table()).column(0)[0].as_py())
@@ -244,31 +245,35 @@ def write_roster(engine: Engine, sources: Mapping[str, Reached], path: Path) -> 
 
 
 def _stayed(engine: Engine, sources: Mapping[str, Reached], kind: str) -> pa.RecordBatch:
-    prefixes, numbers, first = [np.empty(0, np.uint64)], [np.empty(0, np.uint16)], 0
+    found, first = [], 0
     for reached in sources.values():
         read = reached.read
         own = [number for number, ref in enumerate(read.source.references) if ref.kind == kind]
         if own:
-            tokens = read.tokens.filter(read.tokens.ref.isin(own), read.tokens.row != SENTINEL_ROW)
-            staying = tokens.anti_join(reached.dropped, "row")
-            if not all(read.source.references[number].drops for number in own):
-                staying = staying.anti_join(reached.hits, ["ref", "row", "pos"])
-            for number, emptying in _emptied(read.source.references, own):
-                rows = (
-                    reached.hits.filter(reached.hits.ref.isin(emptying))
-                    .select("row")
-                    .distinct()
-                    .mutate(ref=ibis.literal(number, "int16"))
-                )
-                staying = staying.anti_join(rows, ["ref", "row"])
-            found = engine.fetch(staying.select("hi", "row"))
-            prefixes.append(found["hi"].to_numpy())
-            file = np.searchsorted(np.array(read.tally.start[1:]), found["row"].to_numpy(), side="right") + first
-            numbers.append(file.astype(np.uint16))
+            staying = engine.fetch(_staying(engine, reached, own).select("hi", "row"))
+            ends = read.tally.start[1:]
+            file = np.searchsorted(ends, staying["row"].to_numpy(), side="right") if len(ends) > 1 else np.int64(0)
+            found.append((staying["hi"].to_numpy(), np.asarray(file + first, np.uint16)))
         first += len(read.parts)
-    frame = pl.DataFrame({"prefix": np.concatenate(prefixes), "file": np.concatenate(numbers)})
-    kept = frame.unique().sort("prefix", "file") if frame["file"].n_unique() > 1 else _one_file(frame)
+    if len(found) == 1 and not found[0][1].ndim:
+        prefix = each_once(found[0][0])
+        return pa.record_batch([prefix, np.full(len(prefix), found[0][1])], schema=_ROSTER_SCHEMA)
+    frames = [pl.DataFrame({"prefix": prefix, "file": np.broadcast_to(file, len(prefix))}) for prefix, file in found]
+    kept = pl.concat(frames).unique().sort("prefix", "file")
     return pa.record_batch([kept[name].to_arrow() for name in _ROSTER_SCHEMA.names], schema=_ROSTER_SCHEMA)
+
+
+def _staying(engine: Engine, reached: Reached, own: Sequence[int]) -> ir.Table:
+    """Tokens of some references of one source that stand in what is published."""
+    references, hits = reached.read.source.references, reached.hits
+    staying = engine.without(reached.read.tokens, reached.gone, column="row")
+    staying = staying.filter(staying.ref.isin(own), staying.row != SENTINEL_ROW)
+    if not all(references[number].drops for number in own):
+        staying = staying.anti_join(hits, ["ref", "row", "pos"])
+    for number, emptying in _emptied(references, own):
+        rows = hits.filter(hits.ref.isin(emptying)).select("row").distinct()
+        staying = staying.anti_join(rows.mutate(ref=ibis.literal(number, "int16")), ["ref", "row"])
+    return staying
 
 
 def _emptied(references: Sequence[Reference], own: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
@@ -282,14 +287,6 @@ def _emptied(references: Sequence[Reference], own: Sequence[int]) -> Iterator[tu
         ]
         if emptying:
             yield number, emptying
-
-
-def _one_file(frame: pl.DataFrame) -> pl.DataFrame:
-    """The same for a single file, where sorting numbers is enough."""
-    prefix = np.sort(frame["prefix"].to_numpy())
-    fresh = np.ones(len(prefix), bool)
-    fresh[1:] = prefix[1:] != prefix[:-1]
-    return pl.DataFrame({"prefix": prefix[fresh]}).with_columns(file=pl.lit(frame["file"].min() or 0, pl.UInt16))
 
 
 __all__ = ["RECEIPT", "ROSTER", "Receipt", "Roster", "SourceCounts", "count", "write_roster"]
