@@ -1,4 +1,4 @@
-"""What an engine does: read, without, hold, fetch, write, close, and what every engine shares, tokens and mentions.
+"""What an engine does: read, without, hold, fetch, stream, close, and what every engine shares, tokens and mentions.
 
 Everything between these verbs is an Ibis expression, so that one plan runs on every engine. Tokens and mentions work on
 Arrow batches in file order: each identifier cell is made canonical and hashed once; only plain keys are joined after.
@@ -11,7 +11,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -20,7 +19,6 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from sanitizers.engine.forms import Form, Reading
 from sanitizers.errors import Fault, Faults, SourceFailure
 from sanitizers.identifiers import Key, Kind, Tokens, as_text, join_parts, sentinel_tokens, tokenise
 
@@ -126,8 +124,8 @@ class Engine(ABC):
         """Rows of an expression, in memory."""
 
     @abstractmethod
-    def write(self, expression: ir.Table, path: Path, *, form: Form, reading: Reading) -> None:
-        """Write an ordered expression as one file in the form that the raw file has."""
+    def stream(self, expression: ir.Table) -> Iterator[pa.RecordBatch]:
+        """Rows of an ordered expression, batch by batch; nothing else is asked of the engine until they end."""
 
     @abstractmethod
     def close(self) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from sanitizers.engine.contract import ROW, THREADS, Engine, Part
-from sanitizers.engine.forms import Form, RawFile, Reading
+from sanitizers.engine.forms import ROWS, RawFile
 from sanitizers.errors import EngineFailure, Fault, SealproofError
 
 MEMORY = "1GB"
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 @ibis.udf.scalar.builtin(name="get_bit")  # type: ignore[untyped-decorator]
-def _bit(bits: str, place: dt.int32) -> dt.int32:  # type: ignore[empty-body]
+def _bit(bits: str, place: dt.int32) -> dt.int32:
     """One bit of a constant."""
 
 
@@ -140,19 +140,12 @@ class DuckDB(Engine):
         """See `Engine.fetch`."""
         return self._ask("fetch", lambda: self._ibis.to_pyarrow(expression))
 
-    def write(self, expression: ir.Table, path: Path, *, form: Form, reading: Reading) -> None:
-        """See `Engine.write`.
-
-        Parquet is written without dictionaries: with them DuckDB 1.5 makes 0.0 and -0.0 one (a limit of 1 is not
-        enough where a column holds nothing but zeros).
-        """
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if form == "parquet":
-            self._ask("write", lambda: self._ibis.to_parquet(expression, path, DICTIONARY_SIZE_LIMIT=0))
-        else:
-            self._ask("write", lambda: self._ibis.to_csv(expression, path, header=True, delimiter=reading.delimiter))
-        if form == "csv" and reading.encoding.lower().replace("-", "") != "utf8":
-            _transcode(path, reading.encoding)
+    def stream(self, expression: ir.Table) -> Iterator[pa.RecordBatch]:
+        """See `Engine.stream`."""
+        sql = self._ibis.compile(expression)
+        reader = self._ask("stream", lambda: self._raw.execute(sql).to_arrow_reader(ROWS))
+        while (batch := self._ask("stream", lambda: next(reader, None))) is not None:
+            yield batch
 
     def confined(self, sources: Mapping[str, Sequence[RawFile]] | None = None) -> duckdb.DuckDBPyConnection:
         """Give the connection, for good unable to reach files or the network or to change its settings.
@@ -219,18 +212,3 @@ def _numbered(batches: Iterable[pa.RecordBatch], start: int) -> Iterator[pa.Reco
         row: Any = pa.array(np.arange(start, start + batch.num_rows))
         yield batch.append_column(ROW, row)
         start += batch.num_rows
-
-
-def _transcode(path: Path, encoding: str) -> None:
-    staged = path.with_suffix(".utf8")
-    path.rename(staged)
-    problem = False
-    try:
-        with staged.open(encoding="utf-8", newline="") as given, path.open("w", encoding=encoding, newline="") as out:
-            while block := given.read(1 << 20):
-                out.write(block)
-    except UnicodeEncodeError:
-        problem = True
-    staged.unlink()
-    if problem:
-        raise EngineFailure(Fault(f"a cell cannot be written in {encoding}", where=path.name))

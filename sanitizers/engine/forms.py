@@ -260,3 +260,22 @@ def survives(kind: pa.DataType) -> bool:
     if pa.types.is_decimal128(kind):
         return True
     return kind in _WHOLE
+
+
+def plain(kind: pa.DataType) -> pa.DataType:
+    """The type with every dictionary replaced by what it holds: a dictionary keeps values that no row has any more.
+
+    Examples
+    --------
+    >>> plain(pa.list_(pa.dictionary(pa.int8(), pa.string())))
+    ListType(list<item: string>)
+    """
+    if pa.types.is_dictionary(kind):
+        return plain(kind.value_type)
+    if pa.types.is_list(kind):
+        return pa.list_(plain(kind.value_type))
+    if pa.types.is_large_list(kind):
+        return pa.large_list(plain(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([(field.name, plain(field.type)) for field in kind])
+    return kind

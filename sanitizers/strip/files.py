@@ -10,15 +10,17 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from sanitizers import publish
-from sanitizers.engine.contract import ROW, Engine
+from sanitizers.engine.contract import Engine
 from sanitizers.engine.duckdb import DuckDB
 from sanitizers.engine.forms import RawFile
+from sanitizers.engine.writing import write
 from sanitizers.errors import EngineFailure, Fault, PublishFailure, RegisterFailure
 from sanitizers.identifiers import Key
 from sanitizers.policy import Policy
 from sanitizers.register.snapshot import Snapshot
-from sanitizers.strip.plan import part_of, plan
+from sanitizers.strip.plan import plan
 from sanitizers.strip.receipt import RECEIPT, ROSTER, Receipt, SourceCounts, count, write_roster
+from sanitizers.strip.rows import clean_rows, clean_schema
 from sanitizers.trace import Reach, raw_files, trace
 
 Progress = Callable[[str, int, int], None]
@@ -123,9 +125,9 @@ def _forget(
         for number, part in enumerate(reached.read.parts):
             assert isinstance(part, RawFile)  # noqa: S101 - files only here
             low, high = start[number], start[number + 1]
-            rows = part_of(engine, prepared, part, start=low, stop=high)
+            rows = clean_rows(engine, prepared, part, start=low, stop=high)
             path = stage.new / part.name
-            engine.write(rows.drop(ROW), path, form=part.form, reading=part.reading)
+            write(path, clean_schema(prepared, part), rows, form=part.form, reading=part.reading)
             _check(path, part, high - low - len(reached.gone_between(low, high)))
             settled[part.name] = stage.settle(path)
             progress("forget", len(settled), total)

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from sanitizers.engine.contract import ROW, Engine
+from sanitizers.engine.contract import Engine
 from sanitizers.engine.duckdb import DuckDB
 from sanitizers.errors import ConfigurationError, Faults
 from sanitizers.identifiers import Key
 from sanitizers.policy import Policy, Source
 from sanitizers.register.snapshot import Snapshot
 from sanitizers.strip.files import check_usable, make_receipt
-from sanitizers.strip.plan import part_of, plan
+from sanitizers.strip.plan import changes, plan
 from sanitizers.strip.receipt import Receipt, count
 from sanitizers.trace import Reached, trace
 
@@ -149,16 +149,17 @@ def _applied(engine: Engine, frame: pd.DataFrame, reached: Reached, policy: Poli
     import pandas as pd
 
     prepared = plan(engine, reached, policy, snapshot.kinds)
-    part = reached.read.parts[0]
-    rows = engine.fetch(part_of(engine, prepared, part, start=0, stop=reached.read.tally.rows))
-    kept = rows[ROW].to_numpy()
+    part, rows = reached.read.parts[0], reached.read.tally.rows
+    kept = np.delete(np.arange(rows), reached.gone)
     clean = frame.iloc[kept].copy()
     clean.attrs = dict(frame.attrs)
     assert isinstance(part, FramePart)  # noqa: S101 - frames only here
-    given = part.table.take(rows[ROW])
-    for column in part.schema.names:
-        before = given[column].combine_chunks()
-        clean[column] = _changed(clean[column], before, rows[column].combine_chunks())
+    changed = changes(engine, prepared, part, start=0, stop=rows)
+    if changed is not None:
+        given, cells = part.table.take(kept), engine.fetch(changed)
+        for column in prepared.changing:
+            before = given[column].combine_chunks()
+            clean[column] = _changed(clean[column], before, cells[column].combine_chunks())
     for column in clean.columns:
         if isinstance(clean[column].dtype, pd.CategoricalDtype):
             clean[column] = clean[column].cat.remove_unused_categories()

@@ -1,6 +1,7 @@
-"""One source → one expression: rows that go, cells that change, identifiers as they are published.
+"""One source → one expression: cells that change, and identifiers as they are published.
 
-The expression is the same for every engine. It is built per part, because a raw file is written as one clean file.
+The expression is the same for every engine, and holds the columns that change and no other: what no seal reaches never
+travels through an engine. It is built per part, because a raw file is written as one clean file.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from dataclasses import dataclass
 import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
+import pyarrow as pa
 
 from sanitizers.engine.contract import ROW, Engine, Part
+from sanitizers.engine.forms import plain
 from sanitizers.errors import ConfigurationError, Fault
 from sanitizers.identifiers import TOKEN_PREFIX, Kinds
 from sanitizers.policy import Policy, Reference
@@ -48,6 +51,32 @@ class Plan:
     def __repr__(self) -> str:
         return f"Plan({self.reached.read.name})"
 
+    @property
+    def published(self) -> dict[int, Reference]:
+        """References whose identifiers are published as tokens, by their number."""
+        return {
+            number: ref
+            for number, ref in enumerate(self.reached.read.source.references)
+            if self.policy.form_of(ref.kind) == "token" and len(ref.parts) == 1
+        }
+
+    @property
+    def changing(self) -> list[str]:
+        """The columns in which anything may change."""
+        source = self.reached.read.source
+        elements = [ref.parts[0] for ref in source.references if ref.elements]
+        redactions = [ref.redaction for ref in source.references if ref.redaction]
+        redacted = [column for own in redactions for column in (*own.redact, *own.set)]
+        tokens = [ref.parts[0] for ref in self.published.values()]
+        return sorted({*source.text, *elements, *redacted, *tokens})
+
+    def types(self, schema: pa.Schema) -> dict[str, pa.DataType]:
+        """Types of the columns of a part as they are published: tokens are texts, dictionaries their values."""
+        own = {name: plain(schema.field(name).type) for name in schema.names}
+        for ref in self.published.values():
+            own[ref.parts[0]] = pa.list_(pa.string()) if ref.elements else pa.string()
+        return own
+
 
 def plan(engine: Engine, reached: Reached, policy: Policy, kinds: Kinds) -> Plan:
     """Prepare what the parts of one source have in common."""
@@ -72,8 +101,8 @@ def plan(engine: Engine, reached: Reached, policy: Policy, kinds: Kinds) -> Plan
     return Plan(reached, policy, kinds, touched, elements, patterns)
 
 
-def part_of(engine: Engine, plan_: Plan, part: Part, *, start: int, stop: int) -> ir.Table:
-    """The clean rows of one part, in source order.
+def changes(engine: Engine, plan_: Plan, part: Part, *, start: int, stop: int) -> ir.Table | None:
+    """What stands in the clean rows of one part in place of what the raw ones hold.
 
     Parameters
     ----------
@@ -82,13 +111,16 @@ def part_of(engine: Engine, plan_: Plan, part: Part, *, start: int, stop: int) -
 
     Returns
     -------
-    ir.Table
-        The part's columns in their order, and `ROW`.
+    ir.Table or None
+        The columns in which anything may change, whole, and `ROW`, for the rows that stay, in source order. None where
+        rows go and nothing else changes.
     """
-    gone = plan_.reached.gone_between(start, stop)
-    staying = engine.without(engine.read(part, start=start), gone)
-    changed = _changed(staying, plan_, start=start, stop=stop)
-    return changed if changed is staying else changed.order_by(ROW)  # joins lose the order
+    columns = plan_.changing
+    if not columns:
+        return None
+    raw = engine.read(part, start=start, columns=columns).select(*columns, ROW)
+    staying = engine.without(raw, plan_.reached.gone_between(start, stop))
+    return _changed(staying, plan_, start=start, stop=stop).order_by(ROW)
 
 
 def _within(table: ir.Table, start: int, stop: int) -> ir.Table:
@@ -110,11 +142,7 @@ def _changed(rows: ir.Table, plan_: Plan, *, start: int, stop: int) -> ir.Table:
     for number, table in plan_.patterns.items():
         rows = joined(rows, table, "pattern", f"sealproof_text_{number}")
     tokens = plan_.reached.read.tokens
-    published = [
-        (number, ref) for number, ref in enumerate(source.references)
-        if plan_.policy.form_of(ref.kind) == "token" and len(ref.parts) == 1
-    ]  # fmt: skip
-    for number, ref in published:
+    for number, ref in plan_.published.items():
         own = tokens.filter(tokens.ref == number)
         own = own.mutate(token=_format(TOKEN_PREFIX + "{:016x}{:016x}", own.hi, own.lo))
         if ref.elements:
@@ -123,12 +151,12 @@ def _changed(rows: ir.Table, plan_: Plan, *, start: int, stop: int) -> ir.Table:
         rows = joined(rows, own, "token", f"sealproof_token_{number}")
     cells: dict[str, ir.Value] = {}
     for number, ref in enumerate(source.references):
-        _identifier_cells(cells, rows, number, ref, token=(number, ref) in published)
+        _identifier_cells(cells, rows, number, ref, token=number in plan_.published)
     for number, column in enumerate(source.text):
         cells[column] = _text_cell(rows, plan_, number, column)
     if plan_.touched is not None:
         _redacted_cells(cells, rows, source.references)
-    return rows.mutate(**cells).select(*names) if cells else rows
+    return rows.mutate(**cells).select(*names)
 
 
 def _identifier_cells(cells: dict[str, ir.Value], rows: ir.Table, number: int, ref: Reference, *, token: bool) -> None:

@@ -5,16 +5,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import ibis
 import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.compute
 import pytest
 
 from sanitizers import identifiers, trace
 from sanitizers.engine import contract
 from sanitizers.identifiers import Kind, Tokens
 from sanitizers.register import history
-from sanitizers.strip import files, plan, receipt
+from sanitizers.strip import files, plan, receipt, rows
 from sanitizers.strip import text as texts
 from tests.laws import checks
 from tests.laws.running import Bench, Kept
@@ -70,19 +71,32 @@ def links_forgotten(patch: pytest.MonkeyPatch) -> None:
 
 def rows_as_they_come(patch: pytest.MonkeyPatch) -> None:
     """Rows are published in another order than their file has."""
-    ordered = plan.part_of
-    patch.setattr(files, "part_of", lambda *args, **given: ordered(*args, **given).order_by(ibis.desc(contract.ROW)))
+    in_order = rows.clean_rows
+
+    def backwards(*args: Any, **given: Any) -> Any:
+        return (batch.take(np.arange(len(batch))[::-1]) for batch in in_order(*args, **given))
+
+    patch.setattr(files, "clean_rows", backwards)
+
+
+def changes_out_of_step(patch: pytest.MonkeyPatch) -> None:
+    """What changes is put into other rows than those it belongs to."""
+    own = rows._Cells.of_rows
+
+    def shifted(self: Any, numbers: Any, part: Any) -> Any:
+        return {name: pa.concat_arrays([cells[1:], cells[:1]]) for name, cells in own(self, numbers, part).items()}
+
+    patch.setattr(rows._Cells, "of_rows", shifted)
 
 
 def zeros_made_one(patch: pytest.MonkeyPatch) -> None:
     """0.0 and -0.0 become one, as dictionaries make them."""
-    ordered = plan.part_of
+    typed = rows._typed
 
-    def positive(*args: Any, **given: Any) -> Any:
-        rows = ordered(*args, **given)
-        return rows.mutate(x=rows["x"] + 0.0) if "x" in rows.columns else rows
+    def positive(column: pa.Array, kind: pa.DataType) -> pa.Array:
+        return pa.compute.add(typed(column, kind), 0.0) if kind == pa.float64() else typed(column, kind)
 
-    patch.setattr(files, "part_of", positive)
+    patch.setattr(rows, "_typed", positive)
 
 
 def roster_of_everything(patch: pytest.MonkeyPatch) -> None:
@@ -141,6 +155,7 @@ BREAKS = [
     Break(prefixes_only, "conservation"),
     Break(zeros_made_one, "conservation"),
     Break(rows_as_they_come, "conservation"),
+    Break(changes_out_of_step, "conservation"),
     Break(sentences_kept, "nullity"),
     Break(roster_of_everything, "idempotence"),
     Break(links_forgotten, "indifference"),

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sanitizers.engine import duckdb, forms, writing
 from sanitizers.errors import (
     ConfigurationError,
     EngineFailure,
@@ -133,6 +134,14 @@ def test_every_law_holds_in_a_small_city(bench: Bench) -> None:
     checks.check_indifference(bench, CITY, clean, links=False)
     dropped = {name: counts.rows_dropped for name, counts in clean.receipt.sources.items()}
     assert dropped == {"arrests": 2, "photos": 2, "complaints": 0, "persons": 1}
+
+
+def test_ends_of_batches_and_row_groups_tell_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (duckdb, forms, writing):
+        monkeypatch.setattr(module, "ROWS", 2)
+    clean = bench.strip(CITY)
+    checks.check_conservation(CITY, clean)
+    checks.check_indifference(bench, CITY, clean, links=False)
 
 
 def test_set_comes_after_redact_whichever_column_is_declared_first(bench: Bench) -> None:

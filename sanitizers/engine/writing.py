@@ -1,0 +1,108 @@
+"""Clean files, written from Arrow batches: the same for every engine, as no engine touches what no seal reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet
+
+from sanitizers.engine.forms import ROWS, Form, Reading
+from sanitizers.errors import EngineFailure, Fault, SealproofError
+
+T = TypeVar("T")
+
+
+def write(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], *, form: Form, reading: Reading) -> None:
+    """Write rows as one file, in the form that the raw file has and in their order.
+
+    Parquet is written without dictionaries, because a dictionary may keep what no row holds any more, and without
+    statistics of texts, which cost more than the rest and help nobody to find a random identifier.
+
+    Raises
+    ------
+    EngineFailure
+        A cell cannot be written in the file's encoding.
+    OSError
+        The disk refuses.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if form == "parquet":
+        told = [field.name for field in schema if pa.types.is_primitive(field.type)]
+        with pa.parquet.ParquetWriter(path, schema, use_dictionary=False, write_statistics=told) as writer:
+            for rows in _ahead(_groups(batches)):
+                writer.write_table(rows, row_group_size=ROWS)
+        return
+    _write_csv(path, schema, batches, reading)
+    if reading.encoding.lower().replace("-", "") != "utf8":
+        _transcode(path, reading.encoding)
+
+
+def _groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """The rows in groups of `ROWS`: where a group ends must not tell how many raw rows are gone from it."""
+    waiting: list[pa.RecordBatch] = []
+    count = 0
+    for batch in batches:
+        waiting.append(batch)
+        count += batch.num_rows
+        while count >= ROWS:
+            table = pa.Table.from_batches(waiting)
+            yield table.slice(0, ROWS)
+            waiting, count = table.slice(ROWS).to_batches(), count - ROWS
+    if count:
+        yield pa.Table.from_batches(waiting)
+
+
+def _ahead(items: Iterable[T]) -> Iterator[T]:
+    """The same items, the next one made while one is used."""
+    stream = iter(items)
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, stream, None)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(next, stream, None)
+            yield item
+
+
+def _write_csv(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], reading: Reading) -> None:
+    """CSV through DuckDB, which writes null as nothing and an empty text as two quotes, and quotes where it must."""
+    stopped: list[BaseException] = []
+    failure: SealproofError | OSError | None = None
+    with duckdb.connect(config={"threads": 1}) as connection:
+        connection.register("clean", pa.RecordBatchReader.from_batches(schema, _kept(batches, stopped)))
+        target, mark = (text.replace("'", "''") for text in (str(path), reading.delimiter))
+        try:
+            connection.execute(f"COPY clean TO '{target}' (FORMAT csv, HEADER, DELIMITER '{mark}')")  # noqa: S608
+        except duckdb.Error as error:
+            own = next((one for one in stopped if isinstance(one, SealproofError | OSError)), None)
+            failure = own or EngineFailure(Fault(f"CSV cannot be written ({type(error).__name__})", where=path.name))
+    if failure:
+        failure.__context__ = failure.__cause__ = None
+        raise failure
+
+
+def _kept(batches: Iterable[pa.RecordBatch], stopped: list[BaseException]) -> Iterator[pa.RecordBatch]:
+    """The same batches; an error on the way is kept, as DuckDB would wrap it in text."""
+    try:
+        yield from batches
+    except Exception as error:
+        stopped.append(error)
+        raise
+
+
+def _transcode(path: Path, encoding: str) -> None:
+    staged = path.with_suffix(".utf8")
+    path.rename(staged)
+    problem = False
+    try:
+        with staged.open(encoding="utf-8", newline="") as given, path.open("w", encoding=encoding, newline="") as out:
+            while block := given.read(1 << 20):
+                out.write(block)
+    except UnicodeEncodeError:
+        problem = True
+    staged.unlink()
+    if problem:
+        raise EngineFailure(Fault(f"a cell cannot be written in {encoding}", where=path.name))
