@@ -34,6 +34,7 @@ FORM_VERSION = 1
 TOKEN_PREFIX = "tok_"  # noqa: S105 - marks a published token, no secret
 MASK = "RECORD"
 _SAFE_INTEGER = 2**53
+_IN_CACHE = 1 << 14  # rows that are worked on at a time where every step is a pass over memory
 _KIND_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -403,21 +404,29 @@ def tokenise(texts: pl.Series, *, name: str, kind: Kind, key: Key, missing: froz
 
 def _halves(hexadecimal: pl.Series, width: int) -> tuple[np.ndarray, np.ndarray]:
     """The first 32 hexadecimal digits of each text as two uint64; every text is `width` characters long."""
-    if not len(hexadecimal):
-        return np.empty(0, np.uint64), np.empty(0, np.uint64)
-    array = hexadecimal.rechunk().to_arrow()
-    array = array.cast(pa.large_string()) if array.type != pa.large_string() else array
-    digits = np.frombuffer(array.buffers()[2], ">u8", count=len(array) * width // 8, offset=array.offset * width)
-    words = digits.reshape(len(array), width // 8)[:, :4].astype(np.uint64)  # eight ASCII digits each
-    letters = words >> np.uint64(6)
+    count = len(hexadecimal)
+    words = np.empty((count, 4), np.uint64)  # eight digits each
+    if count:
+        array = hexadecimal.rechunk().to_arrow()
+        array = array.cast(pa.large_string()) if array.type != pa.large_string() else array
+        digits = np.frombuffer(array.buffers()[2], ">u8", count=count * width // 8, offset=array.offset * width)
+        digits = digits.reshape(count, width // 8)[:, :4]
+        for first in range(0, count, _IN_CACHE):
+            words[first : first + _IN_CACHE] = _numbers(digits[first : first + _IN_CACHE].astype(np.uint64))
+    return words[:, 0] << np.uint64(32) | words[:, 1], words[:, 2] << np.uint64(32) | words[:, 3]
+
+
+def _numbers(digits: np.ndarray) -> np.ndarray:
+    """What eight hexadecimal digits in ASCII, the bytes of one uint64, say; in place."""
+    letters = digits >> np.uint64(6)
     letters &= np.uint64(0x0101010101010101)
     letters *= np.uint64(9)
-    words &= np.uint64(0x0F0F0F0F0F0F0F0F)
-    words += letters
+    digits &= np.uint64(0x0F0F0F0F0F0F0F0F)
+    digits += letters
     for shift, mask in ((4, 0x00FF00FF00FF00FF), (8, 0x0000FFFF0000FFFF), (16, 0x00000000FFFFFFFF)):
-        words |= words >> np.uint64(shift)
-        words &= np.uint64(mask)
-    return words[:, 0] << np.uint64(32) | words[:, 1], words[:, 2] << np.uint64(32) | words[:, 3]
+        digits |= digits >> np.uint64(shift)
+        digits &= np.uint64(mask)
+    return digits
 
 
 def published(hi: np.ndarray, lo: np.ndarray) -> pl.Series:

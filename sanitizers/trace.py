@@ -76,6 +76,12 @@ class Reached:
         """Those of the rows that go whose number is in ``range(start, stop)``."""
         return self.gone[np.searchsorted(self.gone, start) : np.searchsorted(self.gone, stop)]
 
+    def goes(self, rows: np.ndarray) -> np.ndarray:
+        """Whether each row, by its number, goes."""
+        going = np.zeros(self.read.tally.rows, bool)
+        going[self.gone] = True
+        return np.take(going, rows)
+
     @property
     def drops(self) -> list[int]:
         """Numbers of the references whose seal drops the row."""

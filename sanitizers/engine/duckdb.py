@@ -125,7 +125,9 @@ class DuckDB(Engine):
         name = self._name()
 
         def keep() -> ir.Table:
-            if isinstance(what, pa.Table | ir.Expr):
+            if isinstance(what, pa.Table):
+                self._raw.register(name, what)
+            elif isinstance(what, ir.Expr):
                 self._ibis.create_table(name, what)
             else:
                 assert schema is not None  # noqa: S101 - for the type checker

@@ -250,10 +250,12 @@ def _stayed(engine: Engine, sources: Mapping[str, Reached], kind: str) -> pa.Rec
         read = reached.read
         own = [number for number, ref in enumerate(read.source.references) if ref.kind == kind]
         if own:
-            staying = engine.fetch(_staying(engine, reached, own).select("hi", "row"))
-            ends = read.tally.start[1:]
-            file = np.searchsorted(ends, staying["row"].to_numpy(), side="right") if len(ends) > 1 else np.int64(0)
-            found.append((staying["hi"].to_numpy(), np.asarray(file + first, np.uint16)))
+            tokens = engine.fetch(_unhit(reached, own).select("hi", "row"))
+            row = tokens["row"].to_numpy()
+            stays = ~reached.goes(row)
+            prefix, ends = tokens["hi"].to_numpy()[stays], read.tally.start[1:]
+            file = np.searchsorted(ends, row[stays], side="right") if len(ends) > 1 else np.int64(0)
+            found.append((prefix, np.asarray(file + first, np.uint16)))
         first += len(read.parts)
     if len(found) == 1 and not found[0][1].ndim:
         prefix = each_once(found[0][0])
@@ -263,17 +265,17 @@ def _stayed(engine: Engine, sources: Mapping[str, Reached], kind: str) -> pa.Rec
     return pa.record_batch([kept[name].to_arrow() for name in _ROSTER_SCHEMA.names], schema=_ROSTER_SCHEMA)
 
 
-def _staying(engine: Engine, reached: Reached, own: Sequence[int]) -> ir.Table:
-    """Tokens of some references of one source that stand in what is published."""
+def _unhit(reached: Reached, own: Sequence[int]) -> ir.Table:
+    """Tokens of some references of one source whose cells no seal empties; rows that go are among them."""
     references, hits = reached.read.source.references, reached.hits
-    staying = engine.without(reached.read.tokens, reached.gone, column="row")
-    staying = staying.filter(staying.ref.isin(own), staying.row != SENTINEL_ROW)
+    tokens = reached.read.tokens
+    tokens = tokens.filter(tokens.ref.isin(own), tokens.row != SENTINEL_ROW)
     if not all(references[number].drops for number in own):
-        staying = staying.anti_join(hits, ["ref", "row", "pos"])
+        tokens = tokens.anti_join(hits, ["ref", "row", "pos"])
     for number, emptying in _emptied(references, own):
         rows = hits.filter(hits.ref.isin(emptying)).select("row").distinct()
-        staying = staying.anti_join(rows.mutate(ref=ibis.literal(number, "int16")), ["ref", "row"])
-    return staying
+        tokens = tokens.anti_join(rows.mutate(ref=ibis.literal(number, "int16")), ["ref", "row"])
+    return tokens
 
 
 def _emptied(references: Sequence[Reference], own: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
