@@ -27,7 +27,7 @@ from sanitizers.errors import ConfigurationError, Fault, Faults, SourceFailure
 
 Form = Literal["parquet", "csv"]
 FORMS: dict[str, Form] = {".parquet": "parquet", ".csv": "csv"}
-ROWS = 1 << 18
+ROWS = 1 << 17
 
 
 class Reading(Strict):

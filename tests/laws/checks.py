@@ -156,6 +156,11 @@ def check_return(bench: Bench, world: World, clean: Clean) -> None:
         assert len(again.rows(name)) >= len(clean.rows(name))
 
 
+def check_delta(bench: Bench, world: World, clean: Clean) -> None:
+    """A strip after new events, into the folder of the one before, publishes what a first strip does."""
+    assert bench.delta(world, len(world.events) // 2).files == clean.files
+
+
 def _token(event: dict[str, Any]) -> str:
     return oracle.token_of(event["kind"], event["identifier"])
 

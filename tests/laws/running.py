@@ -156,6 +156,18 @@ class Bench:
                     path.write_bytes(content)
             return self.strip_folder(folder, policy, self.snapshot(world.events))
 
+    def delta(self, world: World, first: int) -> Clean:
+        """Strip a world when the first events are known, and again into the same folder when the others are."""
+        with self.place() as folder:
+            policy, path = written(world, folder), folder / "own.snap"
+            register = Register(folder / "register", kinds=Kinds.parse(oracle.kinds_yaml()), key=Key(oracle.KEY))
+            for events in (world.events[:first], world.events[first:]):
+                register.add(feed(events), rules=RULES, delivered_on=TODAY)
+                with self.engine as engine:
+                    register.snapshot(path, rules=RULES, purpose="predictive-model", as_of=TODAY, engine=engine)
+                clean = self.strip_folder(folder, policy, snapshot.load(path))
+            return clean
+
     def strip_folder(
         self, folder: Path, policy: Policy, taken: snapshot.Snapshot, links: pa.Table | None = None
     ) -> Clean:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute
 import pytest
 
-from sanitizers import identifiers, trace
+from sanitizers import identifiers, publish, trace
 from sanitizers.engine import contract
 from sanitizers.identifiers import Kind, Tokens
 from sanitizers.register import history
@@ -147,6 +147,12 @@ def prefixes_only(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(module, "tokenise", half)
 
 
+def old_version_stays(patch: pytest.MonkeyPatch) -> None:
+    """What was published before is not replaced."""
+    exchange = publish._exchange
+    patch.setattr(publish, "_exchange", lambda own, target: None if target.exists() else exchange(own, target))
+
+
 BREAKS = [
     Break(no_carries, "conservation"),
     Break(no_canonical_form, "conservation"),
@@ -161,6 +167,7 @@ BREAKS = [
     Break(links_forgotten, "indifference"),
     Break(whole_source_dropped, "nothing_else"),
     Break(vacations_ignored, "return"),
+    Break(old_version_stays, "delta"),
 ]
 
 

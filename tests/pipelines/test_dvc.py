@@ -575,7 +575,6 @@ def killing(story: Story, first: Scene, tmp_path_factory: pytest.TempPathFactory
     return Killing(city, versions, seconds=time.monotonic() - begun)
 
 
-pytestmark = pytest.mark.soak  # minutes of real DVC runs; the whole story waits for `make soak`
 SOAK = [pytest.param(number, marks=pytest.mark.soak) for number in range(3, 20)]
 
 
