@@ -25,7 +25,7 @@ test: .venv/ready
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 soak: .venv/ready
-	$(BIN)/python -m pytest -m "law or soak" --hypothesis-profile=soak
+	$(BIN)/python -m pytest -m "law or soak" --hypothesis-profile=soak --numprocesses 2 --dist loadfile
 
 bench: .venv/ready
 	$(BIN)/python bench/strip.py

@@ -125,10 +125,8 @@ class DuckDB(Engine):
         name = self._name()
 
         def keep() -> ir.Table:
-            if isinstance(what, pa.Table):
-                self._raw.register(name, what)
-            elif isinstance(what, ir.Expr):
-                self._ibis.create_table(name, what)
+            if isinstance(what, pa.Table | ir.Expr):
+                self._ibis.create_table(name, what)  # copied: what DuckDB pushes into Arrow fails on numbers over 2**63
             else:
                 assert schema is not None  # noqa: S101 - for the type checker
                 stream = self._register(what, schema)
