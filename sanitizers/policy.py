@@ -237,6 +237,23 @@ class Policy(Strict):
         """A path of the policy, relative to the policy's own folder."""
         return self.folder / path
 
+    def published(self, name: str) -> dict[int, Reference]:
+        """References of a source whose identifiers are published as tokens, by their number."""
+        return {
+            number: ref
+            for number, ref in enumerate(self.sources[name].references)
+            if self.form_of(ref.kind) == "token" and len(ref.parts) == 1
+        }
+
+    def changing(self, name: str) -> list[str]:
+        """The columns of a source in which a strip may change anything, sorted."""
+        source = self.sources[name]
+        elements = [ref.parts[0] for ref in source.references if ref.elements]
+        redactions = [ref.redaction for ref in source.references if ref.redaction]
+        redacted = [column for own in redactions for column in (*own.redact, *own.set)]
+        tokens = [ref.parts[0] for ref in self.published(name).values()]
+        return sorted({*source.text, *elements, *redacted, *tokens})
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 over what the policy says."""

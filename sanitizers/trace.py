@@ -161,13 +161,14 @@ def clean_files(policy: Policy, clean: Path, names: Iterable[str] | None = None)
 
 
 def check_columns(policy: Policy, parts: Parts) -> None:
-    """Raise ConfigurationError for every column that is named and not there, or whose type would change."""
+    """Raise ConfigurationError for every column that is named and not there, or that an engine would change."""
     faults = Faults()
     for name, source in policy.sources.items():
         given = parts[name]
         with gathered(faults):
             schema = given[0].schema
             _column_faults(faults, name, source, schema)
+            _type_faults(faults, name, schema, policy.changing(name))
             for other in given[1:]:
                 if not other.schema.equals(schema):
                     faults.say(
@@ -192,8 +193,12 @@ def _column_faults(faults: Faults, name: str, source: Source, schema: pa.Schema)
         _named(faults, column, schema, source, where=f"sources.{name}")
     for column in source.primary_key:
         _named(faults, column, schema, source, where=f"sources.{name}.primary_key")
+
+
+def _type_faults(faults: Faults, name: str, schema: pa.Schema, changing: Sequence[str]) -> None:
+    """Columns that a seal may change travel through an engine, which must give back what it was given."""
     for field in schema:
-        if not survives(field.type):
+        if field.name in changing and not survives(field.type):
             remedy = "cast it where it is written, for instance to timestamp[us] or double"
             faults.say(f"the engine would change a column of type {field.type}", remedy, where=name, column=field.name)
 

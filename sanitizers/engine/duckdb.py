@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from sanitizers.engine.contract import ROW, THREADS, Engine, Part
-from sanitizers.engine.forms import ROWS, RawFile
+from sanitizers.engine.forms import ROWS, RawFile, survives
 from sanitizers.errors import EngineFailure, Fault, SealproofError
 
 MEMORY = "1GB"
@@ -175,14 +175,14 @@ class DuckDB(Engine):
         self._raw.execute("SET allowed_paths = ?", [parquet])
 
     def _whole(self, files: Sequence[RawFile]) -> ir.Table:
-        """Read all files of one source as one table."""
-        names = files[0].schema.names
+        """Read all files of one source as one table, without the columns that DuckDB would read as something else."""
+        names = [field.name for field in files[0].schema if survives(field.type)]
         if all(file.form == "parquet" for file in files):
             paths = [str(file.path) for file in files]
             table = self._ibis.read_parquet(paths, table_name=self._name(), hive_partitioning=False)
             return table.select(*names)
         batches = itertools.chain.from_iterable(file.batches(names) for file in files)
-        return self.hold(batches, files[0].schema)
+        return self.hold(batches, pa.schema([files[0].schema.field(name) for name in names]))
 
     def close(self) -> None:
         """See `Engine.close`."""

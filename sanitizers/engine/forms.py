@@ -1,7 +1,7 @@
 """The forms that raw files come in, read as Arrow batches in file order.
 
-CSV is read as text, so that no cell changes. A Parquet column whose type an engine would change on the way is refused
-by name: better no run than a silent change.
+CSV is read as text, so that no cell changes. A Parquet column that a seal may change, and whose type an engine would
+change on the way, is refused by name: better no run than a silent change.
 """
 
 from __future__ import annotations

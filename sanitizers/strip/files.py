@@ -128,20 +128,21 @@ def _forget(
             rows = clean_rows(engine, prepared, part, start=low, stop=high)
             path = stage.new / part.name
             write(path, clean_schema(prepared, part), rows, form=part.form, reading=part.reading)
-            _check(path, part, high - low - len(reached.gone_between(low, high)))
+            expected = clean_schema(prepared, part), high - low - len(reached.gone_between(low, high))
+            _check(path, part, *expected)
             settled[part.name] = stage.settle(path)
             progress("forget", len(settled), total)
     return settled
 
 
-def _check(path: Path, part: RawFile, expected: int) -> None:
-    """Read back: the file must hold the columns it had and the rows that stay."""
+def _check(path: Path, part: RawFile, schema: pa.Schema, rows: int) -> None:
+    """Read back: the file must hold the columns that are published, by type, and the rows that stay."""
     clean = RawFile(path, part.name, part.reading)
     if part.form == "parquet":
         kept = pa.parquet.read_metadata(path).num_rows
     else:
         kept = sum(batch.num_rows for batch in clean.batches(clean.schema.names[:1]))
-    if kept != expected or clean.schema.names != part.schema.names:
+    if kept != rows or not clean.schema.equals(schema):
         raise EngineFailure(Fault("what was written is not what should stay; nothing was published", where=part.name))
 
 

@@ -53,22 +53,13 @@ class Plan:
 
     @property
     def published(self) -> dict[int, Reference]:
-        """References whose identifiers are published as tokens, by their number."""
-        return {
-            number: ref
-            for number, ref in enumerate(self.reached.read.source.references)
-            if self.policy.form_of(ref.kind) == "token" and len(ref.parts) == 1
-        }
+        """See `Policy.published`."""
+        return self.policy.published(self.reached.read.name)
 
     @property
     def changing(self) -> list[str]:
-        """The columns in which anything may change."""
-        source = self.reached.read.source
-        elements = [ref.parts[0] for ref in source.references if ref.elements]
-        redactions = [ref.redaction for ref in source.references if ref.redaction]
-        redacted = [column for own in redactions for column in (*own.redact, *own.set)]
-        tokens = [ref.parts[0] for ref in self.published.values()]
-        return sorted({*source.text, *elements, *redacted, *tokens})
+        """See `Policy.changing`."""
+        return self.policy.changing(self.reached.read.name)
 
     def types(self, schema: pa.Schema) -> dict[str, pa.DataType]:
         """Types of the columns of a part as they are published: tokens are texts, dictionaries their values."""
