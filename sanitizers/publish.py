@@ -86,7 +86,7 @@ def publishing(target: Path) -> Iterator[Stage]:
     private = target.parent / f".{target.name}.sealproof"
     try:
         private.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with _locked(private / "lock", target), ThreadPoolExecutor(2) as background:
+        with locked(private / "lock", target), ThreadPoolExecutor(2) as background:
             _recover(private, target)
             stage = Stage(private / "new", private / "scratch", background)
             stage.new.mkdir(mode=0o700)
@@ -104,7 +104,11 @@ def publishing(target: Path) -> Iterator[Stage]:
             where=str(target),
         )
     if problem:
-        raise PublishFailure(problem)
+        failure = PublishFailure(problem)
+        try:
+            raise failure
+        finally:
+            failure.__context__ = None  # the error that was thrown into the block would come along
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -135,7 +139,14 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def _locked(path: Path, target: Path) -> Iterator[None]:
+def locked(path: Path, target: Path) -> Iterator[None]:
+    """Hold a lock file as long as the block runs.
+
+    Raises
+    ------
+    PublishFailure
+        Another run holds it.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     busy = False
     try:

@@ -197,7 +197,10 @@ def _column_faults(faults: Faults, name: str, source: Source, schema: pa.Schema)
 
 def _type_faults(faults: Faults, name: str, schema: pa.Schema, changing: Sequence[str]) -> None:
     """Columns that a seal may change travel through an engine, which must give back what it was given."""
+    folded = [column.casefold() for column in schema.names]
     for field in schema:
+        if folded.count(field.name.casefold()) > 1:
+            faults.say("differs from another column in case only", "rename one", where=name, column=field.name)
         if field.name in changing and not survives(field.type):
             remedy = "cast it where it is written, for instance to timestamp[us] or double"
             faults.say(f"the engine would change a column of type {field.type}", remedy, where=name, column=field.name)

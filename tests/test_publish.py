@@ -287,7 +287,7 @@ class Strips:
 
 
 def make(folder: Path, *, rows: int, width: int = 0) -> None:
-    """Raw sources, the policy and the snapshots of two days; with a `width` a wide column that nobody declared."""
+    """Raw sources, the policy and the snapshots of two days; with a `width` a wide column that a seal may empty."""
     numbers = [f"{'BKMQS'[n % 5]}{n:014d}" for n in range(rows)]
     table = pa.table(
         {
@@ -295,14 +295,18 @@ def make(folder: Path, *, rows: int, width: int = 0) -> None:
             "told": [f"He was held. See {number}." for number in numbers],
         }
     )
+    policy = POLICY
     if width:
         table = table.append_column("memo", pa.array([number + "." * width for number in numbers]))
+        table = table.append_column("other", pa.nulls(rows, pa.string()))
+        dropped = "      arrest: {kind: arrest, on_seal: drop}\n"
+        policy = policy.replace(dropped, dropped + "      other: {kind: arrest, on_seal: {redact: [memo]}}\n")
     for name in ("arrests", "photos"):
         (folder / "raw" / name).mkdir(parents=True)
     pq.write_table(table, folder / "raw" / "arrests" / "0.parquet")
     lines = [f"{n:010d},{n % 7}" for n in range(rows)]
     (folder / "raw" / "photos" / "0.csv").write_text("\n".join(["photo,note", *lines, ""]))
-    (folder / "sealing.yaml").write_text(POLICY)
+    (folder / "sealing.yaml").write_text(policy)
     today, rules = dt.date(2019, 6, 2), Rules.find("us-ny", folder)
     register = Register(folder / "register", kinds=Kinds.parse(KINDS), key=Key("ab" * 32))
     for name, own in (("one", numbers[::10]), ("two", numbers[5::10])):

@@ -83,11 +83,12 @@ class Lookup:
 class Tally:
     """What reading one source found, apart from the tokens themselves.
 
-    Rows are numbered through the source: part `i` holds the rows from ``start[i]`` to ``start[i + 1]``.
+    Rows are numbered through the source: part `i` holds the rows from ``start[i]`` to ``start[i + 1]``. `missing` has,
+    for columns of lists, the row of every element that is no reference; elsewhere a row without a token says it.
     """
 
     start: list[int] = field(default_factory=lambda: [0])
-    missing: dict[int, int] = field(default_factory=dict)
+    missing: dict[int, list[np.ndarray]] = field(default_factory=dict)
     malformed: list[tuple[int, int, np.ndarray]] = field(default_factory=list)
 
     @property
@@ -185,7 +186,7 @@ class Engine(ABC):
 @dataclass
 class _Found:
     batches: list[pa.RecordBatch]
-    missing: dict[int, int] = field(default_factory=dict)
+    missing: dict[int, np.ndarray] = field(default_factory=dict)
     malformed: list[tuple[int, np.ndarray]] = field(default_factory=list)
 
 
@@ -209,8 +210,8 @@ def _stream(
 
 
 def _settle(found: _Found, part: int, tally: Tally) -> Iterator[pa.RecordBatch]:
-    for ref, count in found.missing.items():
-        tally.missing[ref] = tally.missing.get(ref, 0) + count
+    for ref, rows in found.missing.items():
+        tally.missing.setdefault(ref, []).append(rows)
     tally.malformed.extend((part, ref, rows) for ref, rows in found.malformed if len(rows))
     yield from found.batches
 
@@ -227,7 +228,8 @@ def _tokens_of(batch: pa.RecordBatch, base: int, lookups: Sequence[Lookup], key:
         tokens = tokenise(cells, name=lookup.kind_name, kind=lookup.kind, key=key, missing=lookup.missing)
         place = np.zeros(len(tokens.row), np.int32) if pos is None else pos[tokens.row]
         found.batches.append(_token_batch(lookup.index, row[tokens.row], place, tokens))
-        found.missing[lookup.index] = tokens.missing
+        if lookup.elements:
+            found.missing[lookup.index] = np.delete(row, np.concatenate([tokens.row, tokens.malformed]))
         found.malformed.append((lookup.index, row[tokens.malformed]))
     return found
 

@@ -144,7 +144,7 @@ class RawFile:
                     include_columns=list(columns),
                     null_values=[""],
                     strings_can_be_null=True,
-                    quoted_strings_can_be_null=False,
+                    quoted_strings_can_be_null=True,  # an empty cell is an empty cell, with quotes or without
                 ),
             )
             yield from reader
@@ -256,7 +256,8 @@ def survives(kind: pa.DataType) -> bool:
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         return survives(kind.value_type)
     if pa.types.is_struct(kind):
-        return all(survives(kind.field(i).type) for i in range(kind.num_fields))
+        names = {field.name.casefold() for field in kind}
+        return len(names) == kind.num_fields and all(survives(field.type) for field in kind)
     if pa.types.is_decimal128(kind):
         return True
     return kind in _WHOLE

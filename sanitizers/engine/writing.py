@@ -43,7 +43,7 @@ def write(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], *, f
 
 
 def _groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """The rows in groups of `ROWS`: where a group ends must not tell how many raw rows are gone from it."""
+    """The rows in groups of `ROWS`, each in one piece: where a group or a page ends must not tell what is gone."""
     waiting: list[pa.RecordBatch] = []
     count = 0
     for batch in batches:
@@ -51,10 +51,10 @@ def _groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
         count += batch.num_rows
         while count >= ROWS:
             table = pa.Table.from_batches(waiting)
-            yield table.slice(0, ROWS)
+            yield table.slice(0, ROWS).combine_chunks()
             waiting, count = table.slice(ROWS).to_batches(), count - ROWS
     if count:
-        yield pa.Table.from_batches(waiting)
+        yield pa.Table.from_batches(waiting).combine_chunks()
 
 
 def _ahead(items: Iterable[T]) -> Iterator[T]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet
 
-from sanitizers import digest
+from sanitizers import digest, publish
 from sanitizers.documents import nearest
 from sanitizers.engine.contract import Engine
 from sanitizers.errors import Fault, Faults, RegisterFailure
@@ -99,8 +101,15 @@ class Register:
             fault = Fault("is not a delivery of this register", "restore the register", where=str(path))
         raise RegisterFailure(fault)
 
-    def _append(self, kind: str, table: pa.Table, told: dict[str, Any]) -> None:
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other writers out: of two deliveries at once, one would be lost."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with publish.locked(self.folder / "lock", self.folder):
+            self._check_chain()
+            yield
+
+    def _append(self, kind: str, table: pa.Table, told: dict[str, Any]) -> None:
         (self.folder / kind).mkdir(exist_ok=True, mode=0o700)
         own = self.folder / "register.json"
         if not own.exists():
@@ -142,10 +151,11 @@ class Register:
         """
         events = _events(feed, kinds=self.kinds, rules=rules, key=self.key, where=where)
         unique = events.unique()
-        known = self.events() if self._files("batches") else None
-        new = unique if known is None else unique.join(known, on=_EVENT, how="anti")
         told = {"delivered_on": delivered_on.isoformat(), "events": len(events), "rules": rules.name}
-        self._append("batches", new.sort(_EVENT).to_arrow(), told)
+        with self._alone():
+            known = self.events() if self._files("batches") else None
+            new = unique if known is None else unique.join(known, on=_EVENT, how="anti")
+            self._append("batches", new.sort(_EVENT).to_arrow(), told)
         return Delivery(len(events), len(new), len(events) - len(new))
 
     # -- links --------------------------------------------------------------------------------------------------------
@@ -157,10 +167,11 @@ class Register:
 
     def remember(self, links: pa.Table) -> int:
         """Remember links; returns how many are new."""
-        known, given = _frame(self.links()), _frame(links).unique()
-        new = given.join(known, on=LINK_SCHEMA.names, how="anti").sort(LINK_SCHEMA.names)
-        if len(new):
-            self._append("links", new.to_arrow().cast(LINK_SCHEMA), {})
+        with self._alone():
+            known, given = _frame(self.links()), _frame(links).unique()
+            new = given.join(known, on=LINK_SCHEMA.names, how="anti").sort(LINK_SCHEMA.names)
+            if len(new):
+                self._append("links", new.to_arrow().cast(LINK_SCHEMA), {})
         return len(new)
 
     # -- snapshots ----------------------------------------------------------------------------------------------------

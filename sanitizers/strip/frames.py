@@ -69,7 +69,8 @@ def strip(
     -------
     dict of str to DataFrame
         The clean frames: rows in their order, columns and what no seal reaches as they were. A redacted column keeps a
-        type that can hold "nothing known"; identifiers are published as the policy says.
+        type that can hold "nothing known"; identifiers are published as the policy says. A `RangeIndex` counts the rows
+        that stay; any other index keeps its labels.
     Receipt
         With exact counts and without files.
 
@@ -167,10 +168,12 @@ def _applied(engine: Engine, frame: pd.DataFrame, reached: Reached, policy: Poli
 
 
 def _without_unused_levels(frame: pd.DataFrame) -> pd.DataFrame:
-    """Forget index levels and categories that only dropped rows had."""
+    """Forget index levels and categories that only dropped rows had; numbers of rows would tell which are gone."""
     import pandas as pd
 
-    if isinstance(frame.index, pd.MultiIndex):
+    if isinstance(frame.index, pd.RangeIndex):
+        frame.index = pd.RangeIndex(len(frame), name=frame.index.name)
+    elif isinstance(frame.index, pd.MultiIndex):
         frame.index = frame.index.remove_unused_levels()
     elif isinstance(frame.index, pd.CategoricalIndex):
         frame.index = frame.index.remove_unused_categories()
@@ -194,11 +197,17 @@ def _changed(column: pd.Series[Any], before: pa.Array, after: pa.Array) -> pd.Se
         cells[place] = value
     roomy, places = _roomy(column, cells), np.flatnonzero(differs)
     empty = np.array([cell is None for cell in cells])
-    roomy.iloc[places[empty]] = None
+    roomy.iloc[places[empty]] = _nothing(column)
     if not empty.all():
         given = cells[~empty]
         roomy.iloc[places[~empty]] = given if roomy.dtype == object else given.tolist()
     return roomy
+
+
+def _nothing(column: pd.Series[Any]) -> object:
+    """How the column itself writes that nothing is known, so that an emptied cell looks like any other."""
+    missing = column[column.isna().to_numpy()]
+    return missing.iloc[0] if len(missing) else None
 
 
 def _differs(before: pa.Array, after: pa.Array) -> np.ndarray:

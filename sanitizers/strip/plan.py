@@ -194,12 +194,17 @@ def _redacted_cells(cells: dict[str, ir.Value], rows: ir.Table, references: tupl
 
 
 def _literal(value: str | float | bool | None, kind: dt.DataType, column: str) -> ir.Value:
+    """A value of the policy as one of the column, whole: what would be rounded or cut is refused."""
     fits = (
         (kind.is_string() and isinstance(value, str))
         or (kind.is_boolean() and isinstance(value, bool))
         or (kind.is_numeric() and isinstance(value, int | float) and not isinstance(value, bool))
         or value is None
     )
+    try:
+        pa.scalar(value, kind.to_pyarrow())
+    except (pa.ArrowException, OverflowError):
+        fits = False
     if not fits:
         fault = f"`set` gives a value that is no {kind}"
         raise ConfigurationError(Fault(fault, "write a value of that type", column=column))

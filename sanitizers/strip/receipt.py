@@ -49,7 +49,7 @@ class SourceCounts:
     texts
         Per text column: texts with a barred mention.
     missing
-        Per identifier column: cells that hold no reference.
+        Per identifier column: cells that hold no reference, in the rows that stay.
     malformed
         Rows dropped because an identifier does not fit its kind (only with `malformed: drop`).
     """
@@ -111,12 +111,16 @@ def _small(count: Count) -> Count:
 
 
 def _public(counts: SourceCounts) -> SourceCounts:
-    hidden = _small(counts.rows_dropped) == HIDDEN
     columns = {name: _public_column(told) for name, told in counts.columns.items()}
+    sealed = counts.rows_dropped - counts.malformed  # type: ignore[operator]
+    dropping = [told["rows"] for told in columns.values() if told["on_seal"] == "drop"]
+    told = _small(counts.rows_dropped)
+    if told != HIDDEN and (_small(sealed) == HIDDEN or HIDDEN in dropping or WITHHELD in dropping):
+        told = WITHHELD  # by what else is told, it would give a small count away
     return replace(
         counts,
-        rows_in=HIDDEN if hidden else counts.rows_in,
-        rows_dropped=_small(counts.rows_dropped),
+        rows_in=counts.rows_in if isinstance(told, int) else told,
+        rows_dropped=told,
         columns=columns,
         texts={name: _small(count) for name, count in counts.texts.items()},
         malformed=_small(counts.malformed),
@@ -157,10 +161,20 @@ def count(engine: Engine, reached: Reached) -> SourceCounts:
         rows_dropped=len(reached.gone),
         columns=columns,
         texts=texts,
-        missing={ref.name: read.tally.missing.get(number, 0) for number, ref in enumerate(references)},
+        missing={ref.name: _missing(engine, reached, number) for number, ref in enumerate(references)},
         malformed=sum(len(found) for _, _, found in read.tally.malformed),
         rows_changed=_rows_changed(engine, reached),
     )
+
+
+def _missing(engine: Engine, reached: Reached, number: int) -> int:
+    """Cells of one reference that hold none, in the rows that stay: what the others held is nobody's business."""
+    read = reached.read
+    if read.source.references[number].elements:
+        return sum(int((~reached.goes(rows)).sum()) for rows in read.tally.missing.get(number, []))
+    tokens = read.tokens.filter(read.tokens.ref == number, read.tokens.row != SENTINEL_ROW)
+    present = engine.without(tokens, reached.gone, column="row").count()
+    return read.tally.rows - len(reached.gone) - int(engine.fetch(present.as_table()).column(0)[0].as_py())
 
 
 def _rows_changed(engine: Engine, reached: Reached) -> int:
