@@ -379,7 +379,7 @@ def test_full_disk_leaves_the_old_version(strips: Strips) -> None:
 
 
 def test_killed_while_it_spills_leaves_nothing_readable(strips: Strips) -> None:
-    make(strips.folder, rows=30_000, width=1500)
+    make(strips.folder, rows=80_000, width=1500)
     strips.use("one")
     spill = private(strips.out) / "scratch" / "spill"
 
