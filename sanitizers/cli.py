@@ -262,15 +262,18 @@ def gate(
     """Judge files and folders: exit 0 clean, 1 contaminated, 3 could not check, 4 nothing checked."""
     from sanitizers.gate import judge
     from sanitizers.policy import Policy
+    from sanitizers.publish import check_replaceable, replace_file
     from sanitizers.register.snapshot import load
+    from sanitizers.verdict import MARKS as VERDICT_MARKS
 
     policy = Policy.load(policy_path)
+    if verdict_path is not None:
+        check_replaceable(verdict_path, marks=VERDICT_MARKS)
     with progress_bars() as progress:
         verdict = judge(paths, policy=policy, snapshot=load(_snapshot_path(policy, snapshot_path)), key=_key(key_file),
                         evidence=evidence, progress=progress)  # fmt: skip
     if verdict_path is not None:
-        verdict_path.parent.mkdir(parents=True, exist_ok=True)
-        verdict_path.write_text(verdict.to_json(), encoding="utf-8")
+        replace_file(verdict_path, verdict.to_json().encode(), marks=VERDICT_MARKS)
     _show(verdict, form)
     context.exit(verdict.exit_code)
 

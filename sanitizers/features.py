@@ -91,7 +91,10 @@ def compute(policy: Policy, *, clean: Path, out: Path, names: Sequence[str] | No
     _apart(out, clean)
     plan = _needed(queries(policy), names)
     outputs = {}
-    with publish.publishing(out) as stage, _computed(policy, plan, clean, stage.scratch) as (connection, receipt):
+    with (
+        publish.publishing(out, mark=CHAIN) as stage,
+        _computed(policy, plan, clean, stage.scratch) as (connection, receipt),
+    ):
         for name in plan if names is None else names:
             path = stage.new / f"{name}.parquet"
             with pa.parquet.ParquetWriter(path, plan[name].schema) as writer:

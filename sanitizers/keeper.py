@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 
+from sanitizers import publish
 from sanitizers.engine.duckdb import DuckDB
 from sanitizers.errors import Fault, PublishFailure
 from sanitizers.identifiers import Key, Kinds
@@ -51,7 +52,7 @@ def strip_with_links(
         As `strip_files`; or the keeper's receipt cannot be written, which is found out before anything is stripped.
     """
     if keeper is not None:
-        _private(keeper)
+        _private(keeper, out)
     barred = load(snapshot)
     links = Register(register, kinds=barred.kinds, key=key).links() if register else None
     receipt = strip_files(policy, snapshot=barred, key=key, out=out, links=links, progress=progress)
@@ -61,8 +62,12 @@ def strip_with_links(
     return receipt
 
 
-def _private(path: Path) -> None:
-    """Make sure that a file can be written, and that only its owner can read it."""
+def _private(path: Path, out: Path) -> None:
+    """Make sure that a file can be written, stands apart from what is published, and only its owner can read it."""
+    remedy = "name another file with --keeper; nothing was published"
+    if path.resolve().is_relative_to(out.resolve()):
+        raise PublishFailure(Fault("lies in the folder that is published", remedy, where=str(path)))
+    publish.check_replaceable(path, marks=[b'"key_fingerprint"', b'"rows_kept"'])
     problem = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,6 +77,6 @@ def _private(path: Path) -> None:
         if new:
             path.unlink()
     except OSError as error:
-        problem = f"cannot be written ({error.strerror}); nothing was published"
+        problem = f"cannot be written ({error.strerror})"
     if problem:
-        raise PublishFailure(Fault(problem, "name another file with --keeper", where=str(path)))
+        raise PublishFailure(Fault(problem, remedy, where=str(path)))

@@ -324,6 +324,10 @@ def _shape_faults(policy: Policy, where: str) -> list[Fault]:
                 faults.say(say, 'write `"name[]": {on_seal: element}`', where=where, column=column)
             if ref.elements and ref.drops:
                 faults.say("a list loses its element", "write `on_seal: element`", where=where, column=column)
+            given = ref.redaction.set if ref.redaction else {}
+            if any(str(given[part]) not in source.missing for part in ref.parts if part in given):
+                remedy = "leave it out: the identifying column is always emptied; or give one of `missing`"
+                faults.say("`set` puts a value in place of the identifier", remedy, where=where, column=column)
             carriers = others[ref.name]
             if ref.column.carries and not carriers:
                 faults.say(

@@ -13,7 +13,7 @@ import fcntl
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -57,30 +57,36 @@ class Stage:
 
 
 @contextmanager
-def publishing(target: Path) -> Iterator[Stage]:
+def publishing(target: Path, *, mark: str) -> Iterator[Stage]:
     """Stage a folder; publish it if the block ends well, leave the old one untouched if not.
 
     Parameters
     ----------
     target
         Folder to publish. Its parent is made if needed.
+    mark
+        A file that every folder of this make holds: one without it is somebody else's, and is never replaced.
 
     Raises
     ------
     PublishFailure
-        Another run holds the lock, or the disk refuses (not writable, full). Nothing was published.
+        The folder is not of this make; another run holds the lock; the disk refuses (not writable, full). Nothing was
+        published.
 
     Examples
     --------
     >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "clean"
-    >>> with publishing(target) as stage:
+    >>> with publishing(target, mark="a.txt") as stage:
     ...     _ = (stage.new / "a.txt").write_text("done")
     >>> [path.name for path in target.iterdir()]
     ['a.txt']
     """
     if target.exists() and not target.is_dir():
         raise PublishFailure(Fault("is a file", "name a folder with --out", where=str(target)))
+    if target.is_dir() and not (target / mark).is_file() and any(target.iterdir()):
+        told = f"is a folder without {mark}: this command has not published it"
+        raise PublishFailure(Fault(told, "name a new folder with --out", where=str(target)))
     problem = None
     target = target.resolve()
     private = target.parent / f".{target.name}.sealproof"
@@ -111,14 +117,20 @@ def publishing(target: Path) -> Iterator[Stage]:
             failure.__context__ = None  # the error that was thrown into the block would come along
 
 
-def replace_file(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes, *, marks: Sequence[bytes]) -> None:
     """Write one file in one step: readers see the old content or the new, whole.
+
+    Parameters
+    ----------
+    marks
+        What every file of this make holds: one without them is somebody else's, and is never replaced.
 
     Raises
     ------
     PublishFailure
-        The disk refuses; the old content still stands.
+        The file is not of this make, or the disk refuses; the old content still stands.
     """
+    check_replaceable(path, marks=marks)
     staged = path.with_name(f".{path.name}.new")
     problem = ""
     try:
@@ -136,6 +148,19 @@ def replace_file(path: Path, content: bytes) -> None:
         raise PublishFailure(
             Fault(problem, "free space or name a writable file; the old one still stands", where=str(path))
         )
+
+
+def check_replaceable(path: Path, *, marks: Sequence[bytes]) -> None:
+    """Raise PublishFailure unless a file is new, empty, or holds all the marks of its make."""
+    problem = ""
+    try:
+        content = path.read_bytes() if path.exists() else b""
+        if content and not all(mark in content for mark in marks):
+            problem = "is a file that this command has not written"
+    except OSError as error:
+        problem = f"cannot be written ({error.strerror})"
+    if problem:
+        raise PublishFailure(Fault(problem, "name another file", where=str(path)))
 
 
 @contextmanager

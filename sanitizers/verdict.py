@@ -10,6 +10,7 @@ from typing import Literal
 from sanitizers.scan.columns import Finding
 
 FORMAT = 1
+MARKS = (b'"exit_code"', b'"targets"')  # what every written verdict holds
 Judgement = Literal["clean", "contaminated", "ambiguous", "not checked", "ignored", "raw, not judged"]
 DecidedBy = Literal["identifiers compared", "chain", "recomputed", "nothing"]
 

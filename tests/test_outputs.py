@@ -341,7 +341,7 @@ def test_csv_files_are_filtered_cell_by_cell_as_written(tmp_path, barring):
     given.write_text('asked;candidate;rank;note\n9;0;1;\n9;1;2;x\n9;2;3;""\n9;3;4;"a;""§"\n', encoding="cp1252")
     reading = Reading(delimiter=";", encoding="cp1252")
     filter_file(given, out, output(), snapshot=barring(frozenset({"0001"})), key=KEY, reading=reading)
-    expected = 'asked;candidate;rank;note\n9;0;1;\n9;2;2;""\n9;3;3;"a;""§"\n'
+    expected = 'asked;candidate;rank;note\n9;0;1;\n9;2;2;\n9;3;3;"a;""§"\n'
     assert out.read_text(encoding="cp1252") == expected
 
 

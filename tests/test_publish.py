@@ -35,7 +35,7 @@ def written(folder: Path) -> dict[str, str]:
 
 
 def once(target: Path, text: str) -> None:
-    with publishing(target) as stage:
+    with publishing(target, mark="deep/a.txt") as stage:
         (stage.new / "deep").mkdir()
         (stage.new / "deep" / "a.txt").write_text(text)
         (stage.scratch / "spill").write_text("private")
@@ -64,7 +64,7 @@ def test_second_version_replaces_the_first_whole(tmp_path: Path) -> None:
 def test_published_files_have_ordinary_permissions_and_private_ones_do_not(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
-        with publishing(tmp_path / "clean") as stage:
+        with publishing(tmp_path / "clean", mark="deep/a.txt") as stage:
             (stage.new / "a").touch(0o600)
             assert private(tmp_path / "clean").stat().st_mode & 0o777 == 0o700
             assert stage.scratch.stat().st_mode & 0o777 == 0o700
@@ -79,7 +79,7 @@ def test_published_files_have_ordinary_permissions_and_private_ones_do_not(tmp_p
 def test_run_that_fails_leaves_the_old_version(tmp_path: Path, error: type[BaseException]) -> None:
     target = tmp_path / "clean"
     once(target, "one")
-    with pytest.raises(error), publishing(target) as stage:
+    with pytest.raises(error), publishing(target, mark="deep/a.txt") as stage:
         (stage.new / "a.txt").write_text("half")
         raise error
     assert written(target) == {"deep/a.txt": "one"}
@@ -87,7 +87,7 @@ def test_run_that_fails_leaves_the_old_version(tmp_path: Path, error: type[BaseE
 
 
 def test_first_run_that_fails_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="stop"), publishing(tmp_path / "clean") as stage:
+    with pytest.raises(ValueError, match="stop"), publishing(tmp_path / "clean", mark="deep/a.txt") as stage:
         (stage.new / "a.txt").write_text("half")
         raise ValueError("stop")
     assert not (tmp_path / "clean").exists()
@@ -95,9 +95,9 @@ def test_first_run_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 def test_second_run_is_kept_out_while_the_first_writes(tmp_path: Path) -> None:
     target = tmp_path / "clean"
-    with publishing(target) as stage:
+    with publishing(target, mark="deep/a.txt") as stage:
         (stage.new / "a.txt").write_text("first")
-        with pytest.raises(PublishFailure, match="another run"), publishing(target):
+        with pytest.raises(PublishFailure, match="another run"), publishing(target, mark="deep/a.txt"):
             pass
         assert (stage.new / "a.txt").exists()
     assert written(target) == {"a.txt": "first"}
@@ -140,7 +140,7 @@ def test_crash_between_the_two_renames_is_mended_by_the_next_start(tmp_path: Pat
     target = tmp_path / "clean"
     once(target, "one")
     target.rename(private(target) / "old")
-    with pytest.raises(ValueError, match="stop"), publishing(target):
+    with pytest.raises(ValueError, match="stop"), publishing(target, mark="deep/a.txt"):
         assert written(target) == {"deep/a.txt": "one"}
         raise ValueError("stop")
     assert written(target) == {"deep/a.txt": "one"}

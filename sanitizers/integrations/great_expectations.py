@@ -175,7 +175,7 @@ def validate(
         raise ConfigurationError(
             Fault("no column to validate was named", "name the identifier columns and their kinds")
         )
-    with publish.publishing(docs) as stage:
+    with publish.publishing(docs, mark="index.html") as stage:
         context = _context(stage.new.absolute())
         suite = gx.ExpectationSuite(
             name="nothing_barred",

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from sanitizers.engine.forms import FORMS, RawFile, Reading
-from sanitizers.errors import Fault, SourceFailure
+from sanitizers.errors import Fault, PublishFailure, SourceFailure
 from sanitizers.identifiers import Key
 from sanitizers.outputs.filter import FilterCounts, filter_output
 from sanitizers.policy import Output
@@ -56,8 +56,19 @@ def filter_file(
     given = _table(RawFile(path, path.name, reading))
     known = _table(RawFile(touched, touched.name, Reading())) if isinstance(touched, Path) else touched
     filtered, counts = filter_output(given, output, snapshot=snapshot, key=key, touched=known)
+    _check_replaceable(out, given=path, names=filtered.schema.names, reading=reading)
     _publish(filtered, out, reading)
     return counts
+
+
+def _check_replaceable(out: Path, *, given: Path, names: list[str], reading: Reading) -> None:
+    """Raise unless the file to write is new, or an earlier answer with the same columns."""
+    if not out.exists():
+        return
+    if out.samefile(given):
+        raise PublishFailure(Fault("is what is to be filtered", "name another file with --out", where=str(out)))
+    if RawFile(out, out.name, reading).schema.names != names:
+        raise PublishFailure(Fault("is a file with other columns", "name another file with --out", where=str(out)))
 
 
 def _table(file: RawFile) -> pa.Table:
@@ -71,4 +82,4 @@ def _publish(table: pa.Table, out: Path, reading: Reading) -> None:
         content = sink.getvalue().to_pybytes()
     else:
         content = pl.DataFrame(pl.from_arrow(table)).write_csv(separator=reading.delimiter).encode(reading.encoding)
-    replace_file(out, content)
+    replace_file(out, content, marks=())

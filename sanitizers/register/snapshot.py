@@ -17,12 +17,13 @@ from typing import Any, NoReturn
 import numpy as np
 import pyarrow as pa
 
+from sanitizers import publish
 from sanitizers.errors import Fault, KeyFailure, RegisterFailure
 from sanitizers.identifiers import Key, Kinds, sentinel_tokens
-from sanitizers.publish import replace_file
 from sanitizers.register.links import BARRED_SCHEMA
 
 FORMAT = 1
+_MARKS, _DATED_MARKS = (b"ARROW1", b"key_fingerprint", b"kinds_digest"), (b'"last_delivery"', b'"digest"')
 _SCHEMA = pa.schema([("hi", pa.uint64()), ("lo", pa.uint64()), ("via", pa.uint16())])
 
 
@@ -159,10 +160,10 @@ def write(path: Path, *, purpose: str, kinds: Kinds, key: Key, barred: pa.Table,
             writer.write_batch(_batch(name, kinds, key, barred, via))
     content = sink.getvalue().to_pybytes()
     digest = hashlib.sha256(content).hexdigest()
-    replace_file(path, content)
-    replace_file(
-        _dated(path), json.dumps({"format": FORMAT, "digest": digest, **dated}, indent=1, sort_keys=True).encode()
-    )
+    told = json.dumps({"format": FORMAT, "digest": digest, **dated}, indent=1, sort_keys=True).encode()
+    publish.check_replaceable(_dated(path), marks=_DATED_MARKS)
+    publish.replace_file(path, content, marks=_MARKS)
+    publish.replace_file(_dated(path), told, marks=_DATED_MARKS)
     return digest
 
 

@@ -83,7 +83,7 @@ def build_report(
     )
     environment.filters |= {"told": told, "short": short, "rows_in": rows_in, "share": share, "soft": soft}
     page = environment.get_template("page.html.j2").render(s=summary, figure=draw(summary))
-    replace_file(out, page.encode())
+    replace_file(out, page.encode(), marks=[b"<!DOCTYPE html>", b"sealproof"])
     return out
 
 

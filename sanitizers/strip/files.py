@@ -17,6 +17,7 @@ from sanitizers.engine.writing import write
 from sanitizers.errors import EngineFailure, Fault, PublishFailure, RegisterFailure
 from sanitizers.identifiers import Key
 from sanitizers.policy import Policy
+from sanitizers.register.rules import Rules
 from sanitizers.register.snapshot import Snapshot
 from sanitizers.strip.plan import plan
 from sanitizers.strip.receipt import RECEIPT, ROSTER, Receipt, SourceCounts, count, write_roster
@@ -60,7 +61,7 @@ def strip_files(
     check_usable(policy, snapshot)
     files = raw_files(policy)
     _apart(out, files)
-    with publish.publishing(out) as stage, DuckDB(stage.scratch) as engine:
+    with publish.publishing(out, mark=RECEIPT) as stage, DuckDB(stage.scratch) as engine:
         before = {file.path: file.path.stat() for own in files.values() for file in own}
         progress("find", 0, len(before))
         reach = trace(engine, policy, files, snapshot=snapshot, key=key, links=links)
@@ -91,7 +92,11 @@ def make_receipt(policy: Policy, snapshot: Snapshot, counts: dict[str, SourceCou
 
 
 def check_usable(policy: Policy, snapshot: Snapshot) -> None:
-    """Raise RegisterFailure unless the snapshot may publish under this policy: its purpose, the latest, fresh."""
+    """Raise RegisterFailure unless the snapshot may publish: the policy's rules and purpose, the latest, fresh."""
+    rules = Rules.find(policy.rules, policy.folder).name
+    if snapshot.rules != rules:
+        fault = f"the snapshot is under the rules {snapshot.rules}, the policy under {rules}"
+        raise RegisterFailure(Fault(fault, "make a snapshot under the policy's rules"))
     if snapshot.purpose != policy.purpose:
         fault = f"the snapshot is for {snapshot.purpose}, the policy for {policy.purpose}"
         raise RegisterFailure(Fault(fault, "make a snapshot for the policy's purpose"))
@@ -102,15 +107,12 @@ def check_usable(policy: Policy, snapshot: Snapshot) -> None:
 
 
 def _apart(out: Path, files: dict[str, tuple[RawFile, ...]]) -> None:
-    """Raise unless `out` is a folder of ours or a new one, apart from every raw source."""
+    """Raise unless `out` is apart from every raw source."""
     target = out.resolve()
     for file in (file for own in files.values() for file in own):
         for path in (file.path.resolve(), Path(os.path.normpath(file.path.absolute()))):
             if path.is_relative_to(target):
                 raise PublishFailure(Fault("holds raw files", "name another folder with --out", where=str(out)))
-    if target.is_dir() and any(target.iterdir()) and not (target / RECEIPT).is_file():
-        remedy = "name a new folder with --out; only what a strip has published is replaced"
-        raise PublishFailure(Fault("is a folder that no strip has published", remedy, where=str(out)))
 
 
 def _forget(
