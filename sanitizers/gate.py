@@ -34,7 +34,7 @@ from sanitizers.identifiers import Key
 from sanitizers.policy import Policy, Source
 from sanitizers.register.snapshot import Snapshot
 from sanitizers.scan import readers
-from sanitizers.scan.columns import Finding, Search
+from sanitizers.scan.columns import Search
 from sanitizers.strip.receipt import HIDDEN, RECEIPT, ROSTER, SMALL, Receipt, Roster
 from sanitizers.trace import clean_files, lookups, raw_files
 from sanitizers.verdict import DecidedBy, Target, Verdict
@@ -278,11 +278,8 @@ def _judge_file(case: _Case, path: Path) -> Target:
 def _decide(case: _Case, path: Path) -> Target:
     sha = digest.of_file(path)
     source = _source_of(case, path)
-    findings: tuple[Finding, ...] = ()
-    misfits: set[str] = set()
-    compared = False
-    if readers.readable(path):
-        findings, misfits, compared = _search(case, path, source)
+    search = _search(case, path, source) if readers.readable(path) else None
+    findings = tuple(search.findings()) if search else ()
     certain = any(finding.certain for finding in findings)
     target = Target(str(path), sha, "not checked", "nothing", findings)
     if certain:
@@ -295,11 +292,14 @@ def _decide(case: _Case, path: Path) -> Target:
     if findings:
         reason = "hits do not exceed what chance gives; declare the column as a kind or under not_identifiers"
         return replace(target, verdict="ambiguous", decided_by="identifiers compared", reason=reason)
+    if search and search.unsearched:
+        return replace(target, reason=f"cannot be searched: {', '.join(sorted(search.unsearched))}")
     if source is not None:
-        if misfits:
-            reason = f"no such column, or cells that do not fit their kind: {', '.join(sorted(misfits))}"
+        if search and search.misfits:
+            reason = f"no such column, or cells that do not fit their kind: {', '.join(sorted(search.misfits))}"
             return replace(target, reason=reason)
         chain = _chained(case, sha)
+        compared = search is not None and search.compared > 0
         if compared or chain:
             decided: DecidedBy = "identifiers compared" if compared else "chain"
             return replace(target, verdict="clean", decided_by=decided, reason=chain or "")
@@ -346,14 +346,14 @@ def _source_of(case: _Case, path: Path) -> tuple[str, Source] | None:
     return None
 
 
-def _search(case: _Case, path: Path, source: tuple[str, Source] | None) -> tuple[tuple[Finding, ...], set[str], bool]:
-    """Findings, declared columns with misfits, and whether any identifier of a source was compared."""
+def _search(case: _Case, path: Path, source: tuple[str, Source] | None) -> Search:
+    """Search a file that can be read."""
     innocent = set(source[1].not_identifiers) if source else _plain_columns(case, path)
     declared = _declared(case, source)
     search = Search(case.snapshot, case.key, declared=declared, innocent=innocent)
     for piece in readers.cells(path, source[1].read if source else None):
         search.take(piece.table, strict=source is not None and piece.tabular)
-    return tuple(search.findings()), search.misfits, search.compared > 0
+    return search
 
 
 def _plain_columns(case: _Case, path: Path) -> set[str]:

@@ -18,6 +18,7 @@ import pyarrow.parquet
 
 from sanitizers.engine.forms import RawFile, Reading
 from sanitizers.errors import Fault, SourceFailure
+from sanitizers.scan.unfold import words_of
 
 TABLES = {".parquet", ".csv", ".tsv", ".arrow", ".feather"}
 TEXTS = {".json", ".jsonl", ".ndjson", ".txt", ".md", ".html", ".xml", ".yaml", ".yml", ".sql", ".py", ".log", ".toml"}
@@ -61,11 +62,12 @@ def cells(path: Path, reading: Reading | None = None) -> Iterator[Cells]:
         if ending in (".parquet", ".csv", ".tsv"):
             given = reading or Reading(delimiter="\t" if ending == ".tsv" else ",")
             file = RawFile(path, path.name, given)
-            yield from _said(path) if ending == ".parquet" else ()
+            yield from _said(pa.parquet.read_schema(path) if ending == ".parquet" else file.csv_schema)
             yield from (Cells(batch, tabular=True) for batch in _rows(file, ending))
         elif ending in (".arrow", ".feather"):
             with pa.memory_map(str(path)) as source:
                 reader = pa.ipc.open_file(source)
+                yield from _said(reader.schema)
                 yield from (Cells(reader.get_batch(i), tabular=True) for i in range(reader.num_record_batches))
         elif ending in TEXTS:
             with path.open(encoding="utf-8", errors="replace") as stream:
@@ -87,12 +89,9 @@ def _rows(file: RawFile, ending: str) -> Iterator[pa.RecordBatch]:
         yield from file.csv_batches(file.csv_schema.names)
 
 
-def _said(path: Path) -> Iterator[Cells]:
-    """What a Parquet file says beside its cells: names of columns, and metadata."""
-    schema = pa.parquet.read_schema(path)
-    pairs = (schema.metadata or {}).items()
-    texts = [*schema.names, *(text.decode("utf-8", "replace") for pair in pairs for text in pair)]
-    yield Cells(pa.record_batch({"names and metadata": pa.array(texts, pa.string())}), tabular=False)
+def _said(schema: pa.Schema) -> Iterator[Cells]:
+    """What a file says beside its cells."""
+    yield Cells(pa.record_batch({"names and metadata": pa.array(words_of(schema), pa.string())}), tabular=False)
 
 
 def _lines(stream: io.TextIOBase) -> Iterator[Cells]:

@@ -1,0 +1,197 @@
+"""Ways of bringing a sealed arrest past the gate in what a chain vouches for, each closed for good (law 11)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.feather as pf
+import pyarrow.parquet as pq
+import pytest
+
+from sanitizers.digest import write_chain
+from sanitizers.engine.duckdb import DuckDB
+from sanitizers.gate import judge
+from sanitizers.identifiers import Key, Kinds
+from sanitizers.policy import Policy
+from sanitizers.register.history import Register
+from sanitizers.register.rules import Rules
+from sanitizers.register.snapshot import load
+from sanitizers.strip import strip_files
+from sanitizers.verdict import Target, Verdict
+
+KEY = Key("5ea1" * 16)
+DAY = dt.date(2020, 1, 1)
+KINDS = Kinds.parse(
+    "{arrest: {scope: record, pattern: '[BKMQS][0-9]{8}'}, photo: {scope: record, pattern: '[0-9]{10}', width: 10}}"
+)
+SEALED, PHOTO, OPEN = "B17000002", "2017000001", "M17654502"
+POLICY = """
+version: 1
+rules: us-ny
+purpose: predictive-model
+register: {snapshot: x.snap}
+sources:
+  arrests: {path: raw/arrests.parquet, primary_key: arrest, columns: {arrest: {kind: arrest, on_seal: drop}}}
+  wide: {path: raw/wide.csv, primary_key: photo, columns: {photo: {kind: photo, on_seal: drop}}}
+features:
+  ages: {sql: n.sql, columns: {photo_no: int64}}
+  made: {stage: featurize}
+"""
+
+
+@dataclass
+class World:
+    """A policy with two sources, and what a train stage may have made from them."""
+
+    folder: Path
+
+    @property
+    def clean(self) -> Path:
+        return self.folder / "clean"
+
+    def register(self) -> Register:
+        return Register(self.folder / "register", kinds=KINDS, key=KEY)
+
+    def seal(self, day: dt.date, **identifiers: str) -> None:
+        same = {"action": "seal", "statute": "CPL 160.50", "effective_on": f"{day}", "recorded_on": f"{day}"}
+        feed = {"kind": list(identifiers), "identifier": list(identifiers.values())}
+        feed |= {name: [text] * len(identifiers) for name, text in same.items()}
+        self.register().add(pa.table(feed), rules=Rules.find("us-ny", self.folder), delivered_on=day)
+
+    def snapshot(self, day: dt.date = DAY, known_at: dt.date | None = None) -> None:
+        given = {"rules": Rules.find("us-ny", self.folder), "purpose": "predictive-model", "as_of": day}
+        with DuckDB() as engine:
+            self.register().snapshot(self.folder / "x.snap", **given, known_at=known_at, engine=engine)
+
+    def strip(self) -> None:
+        strip_files(self.policy, snapshot=load(self.folder / "x.snap"), key=KEY, out=self.clean)
+
+    @property
+    def policy(self) -> Policy:
+        return Policy.load(self.folder / "sealing.yaml")
+
+    def judge(self, *paths: Path) -> Verdict:
+        return judge(paths, policy=self.policy, snapshot=load(self.folder / "x.snap"), key=KEY, evidence=[self.clean])
+
+    def chained(self, name: str, write: Callable[[Path], object]) -> Target:
+        """What the gate says of a file that a chain leads back to the strip."""
+        path = self.folder / "made" / name
+        path.parent.mkdir(exist_ok=True)
+        write(path)
+        inputs = {"arrests.parquet": self.clean / "arrests.parquet"}
+        write_chain(path.parent / f"{name}-chain.json", made_by="train", inputs=inputs, outputs={name: path})
+        [target] = self.judge(path).targets
+        return target
+
+
+def lay(folder: Path, header: str = "photo,n") -> World:
+    (folder / "raw").mkdir(parents=True)
+    (folder / "sealing.yaml").write_text(POLICY)
+    (folder / "n.sql").write_text("SELECT count(*) AS photo_no FROM arrests")
+    pq.write_table(pa.table({"arrest": [SEALED, OPEN], "who": ["a", "b"]}), folder / "raw/arrests.parquet")
+    (folder / "raw/wide.csv").write_text(f"{header}\n2017000009,1\n")
+    return World(folder)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A world that was stripped; each test adds files of its own names."""
+    world = lay(tmp_path_factory.mktemp("world"))
+    world.seal(DAY, arrest=SEALED, photo=PHOTO)
+    world.snapshot()
+    world.strip()
+    return world
+
+
+def table(**columns: object) -> Callable[[Path], object]:
+    return lambda path: pq.write_table(pa.table(columns), path)
+
+
+def text(content: str) -> Callable[[Path], object]:
+    return lambda path: path.write_text(content)
+
+
+# -- columns of any type ----------------------------------------------------------------------------------------------
+
+ODD = {
+    "map": pa.array([[("co-arrest", SEALED)], []], pa.map_(pa.string(), pa.string())),
+    "map keys": pa.array([[(SEALED, 1)], []], pa.map_(pa.string(), pa.int8())),
+    "fixed-size binary": pa.array([SEALED.encode()], pa.binary(9)),
+    "fixed-size list": pa.array([[SEALED], ["x"]], pa.list_(pa.string(), 1)),
+    "text view": pa.array([SEALED], pa.string_view()),
+    "binary view": pa.array([SEALED.encode()], pa.binary_view()),
+    "JSON": pa.array([f'{{"a": "{SEALED}"}}'], pa.json_()),
+    "list of maps": pa.array([[[("a", SEALED)]]], pa.list_(pa.map_(pa.string(), pa.string()))),
+    "list of fixed-size binary": pa.array([[SEALED.encode()]], pa.list_(pa.binary(9))),
+    "dictionary of large text": pa.array([SEALED]).cast(pa.large_string()).dictionary_encode(),
+    "field of a struct": pa.array([{"a": {SEALED: 1}}]),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_column_of_any_type_is_searched(name: str, world: World) -> None:
+    assert world.chained(f"{name}.parquet", table(m=ODD[name])).verdict == "contaminated"
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([[SEALED]], pa.list_view(pa.string())),
+        pa.array([[SEALED]], pa.large_list_view(pa.string())),
+        pa.RunEndEncodedArray.from_arrays([2], [SEALED]),
+    ],
+    ids=["list view", "large list view", "runs"],
+)
+def test_a_column_that_only_arrow_files_hold_is_searched(column: pa.Array, world: World) -> None:
+    def write(path: Path) -> None:
+        batch = pa.record_batch({"m": column})
+        with pa.ipc.new_file(str(path), batch.schema) as writer:
+            writer.write_batch(batch)
+
+    assert world.chained("odd.arrow", write).verdict == "contaminated"
+
+
+def test_a_column_that_cannot_be_searched_is_not_checked_by_name(world: World) -> None:
+    unknown = world.chained("unknown.parquet", table(amount=pa.array([1], pa.decimal256(50, 0))))
+    assert (unknown.verdict, "amount" in unknown.reason) == ("not checked", True)
+
+
+def test_types_that_hold_no_identifier_pass(world: World) -> None:
+    times = {"t": pa.array([1], pa.time64("us")), "d": pa.array([1], pa.duration("s"))}
+    assert world.chained("times.parquet", table(n=pa.nulls(1), b=[True], **times)).verdict == "clean"
+
+
+# -- names and metadata -----------------------------------------------------------------------------------------------
+
+NAMED: dict[str, Callable[[Path], object]] = {
+    "name.csv": text(f"{SEALED}\n1\n"),
+    "name.tsv": text(f"a\t{SEALED}\n1\t2\n"),
+    "name.feather": lambda path: pf.write_feather(pa.table({SEALED: [1]}), path),
+    "meta.feather": lambda path: pf.write_feather(pa.table({"m": [1]}).replace_schema_metadata({"note": SEALED}), path),
+    "struct.parquet": table(m=pa.array([], pa.list_(pa.struct([(SEALED, pa.int8())])))),
+}
+
+
+def with_note(path: Path) -> None:
+    schema = pa.schema([pa.field("m", pa.int64(), metadata={"note": SEALED})])
+    pq.write_table(pa.table({"m": [1]}, schema=schema), path)
+
+
+NAMED["field.parquet"] = with_note
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_names_and_metadata_are_searched(name: str, world: World) -> None:
+    assert world.chained(name, NAMED[name]).verdict == "contaminated"
+
+
+def test_the_header_of_a_clean_source_is_searched(tmp_path: Path) -> None:
+    world = lay(tmp_path / "world", header=f"photo,{SEALED}")
+    world.seal(DAY, arrest=SEALED)
+    world.snapshot()
+    world.strip()
+    assert world.judge(world.clean).exit_code == 1
