@@ -14,6 +14,7 @@ import pytest
 
 from sanitizers.digest import write_chain
 from sanitizers.engine.duckdb import DuckDB
+from sanitizers.errors import RegisterFailure
 from sanitizers.gate import judge
 from sanitizers.identifiers import Key, Kinds
 from sanitizers.policy import Policy
@@ -195,3 +196,61 @@ def test_the_header_of_a_clean_source_is_searched(tmp_path: Path) -> None:
     world.snapshot()
     world.strip()
     assert world.judge(world.clean).exit_code == 1
+
+
+# -- what a chain, a name or a snapshot excuses -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [".gitignore", ".gitkeep", ".gitattributes"])
+def test_housekeeping_is_searched_before_it_is_ignored(name: str, world: World, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text("*.pyc\n")
+    assert world.judge(path).targets[0].verdict == "ignored"
+    path.write_text(f"Arrest {SEALED}, Roe, Jane.\n")
+    assert world.judge(path).targets[0].verdict == "contaminated"
+
+
+@pytest.mark.parametrize("content", [b"Roe\0Jane", b"Roe, Ren\xe9e"], ids=["NUL", "no UTF-8"])
+def test_housekeeping_that_is_no_text_is_not_checked(content: bytes, world: World, tmp_path: Path) -> None:
+    (tmp_path / ".gitkeep").write_bytes(content)
+    assert world.judge(tmp_path).targets[0].verdict == "not checked"
+
+
+def test_what_a_desktop_leaves_behind_is_no_housekeeping(world: World, tmp_path: Path) -> None:
+    (tmp_path / ".DS_Store").write_text("Roe, Jane")
+    assert world.judge(tmp_path).exit_code == 4
+
+
+def test_a_chain_from_a_query_alone_goes_back_to_no_strip(tmp_path: Path) -> None:
+    world = lay(tmp_path / "world")
+    world.seal(DAY, arrest=SEALED)
+    world.snapshot()
+    made, query = world.folder / "made/model.parquet", world.folder / "n.sql"
+    made.parent.mkdir()
+    pq.write_table(pa.table({"who": ["Roe, Jane"]}), made)
+    write_chain(made.parent / "chain.json", made_by="train", inputs={"n.sql": query}, outputs={made.name: made})
+    assert world.judge(made.parent).exit_code == 4
+
+
+def test_queries_of_the_policy_stand_beside_clean_inputs_of_a_chain(world: World, tmp_path: Path) -> None:
+    made, query = tmp_path / "model.parquet", world.folder / "n.sql"
+    pq.write_table(pa.table({"n": [1]}), made)
+    inputs = {"n.sql": query, "arrests": world.clean / "arrests.parquet"}
+    write_chain(tmp_path / "chain.json", made_by="train", inputs=inputs, outputs={made.name: made})
+    assert world.judge(tmp_path).exit_code == 0
+    assert world.judge(query).exit_code == 0
+
+
+def test_a_snapshot_that_looks_back_judges_nothing(tmp_path: Path) -> None:
+    world, before = lay(tmp_path / "world"), DAY - dt.timedelta(days=1)
+    world.seal(before, arrest="S19000001")
+    world.seal(DAY, arrest=SEALED)
+    world.snapshot(before, known_at=before)
+    with pytest.raises(RegisterFailure, match="make one without --known-at"):
+        world.judge(world.folder / "raw/arrests.parquet")
+
+
+def test_only_a_parquet_column_of_the_declared_type_is_excused_as_a_feature(world: World) -> None:
+    assert world.chained("ages.csv", text(f"photo_no\n{PHOTO}\n")).verdict == "contaminated"
+    assert world.chained("ages.parquet", table(photo_no=[PHOTO])).verdict == "contaminated"
+    assert world.chained("ages.parquet", table(photo_no=[1])).decided_by == "recomputed"

@@ -24,6 +24,7 @@ TABLES = {".parquet", ".csv", ".tsv", ".arrow", ".feather"}
 TEXTS = {".json", ".jsonl", ".ndjson", ".txt", ".md", ".html", ".xml", ".yaml", ".yml", ".sql", ".py", ".log", ".toml"}
 ARCHIVES = {".skops", ".zip", ".npz"}
 POINTERS = {".dvc"}
+HOUSEKEEPING = {".gitignore", ".gitkeep", ".gitattributes"}
 _LINES = 20_000
 
 
@@ -44,8 +45,8 @@ class Cells:
 
 
 def readable(path: Path) -> bool:
-    """Whether a file of this ending can be read."""
-    return path.suffix.lower() in TABLES | TEXTS | ARCHIVES | {".npy"}
+    """Whether a file of this name can be read."""
+    return path.name in HOUSEKEEPING or path.suffix.lower() in TABLES | TEXTS | ARCHIVES | {".npy"}
 
 
 def cells(path: Path, reading: Reading | None = None) -> Iterator[Cells]:
@@ -69,6 +70,8 @@ def cells(path: Path, reading: Reading | None = None) -> Iterator[Cells]:
                 reader = pa.ipc.open_file(source)
                 yield from _said(reader.schema)
                 yield from (Cells(reader.get_batch(i), tabular=True) for i in range(reader.num_record_batches))
+        elif path.name in HOUSEKEEPING:
+            yield from _lines(io.StringIO(_housekeeping(path)))
         elif ending in TEXTS:
             with path.open(encoding="utf-8", errors="replace") as stream:
                 yield from _lines(stream)
@@ -92,6 +95,14 @@ def _rows(file: RawFile, ending: str) -> Iterator[pa.RecordBatch]:
 def _said(schema: pa.Schema) -> Iterator[Cells]:
     """What a file says beside its cells."""
     yield Cells(pa.record_batch({"names and metadata": pa.array(words_of(schema), pa.string())}), tabular=False)
+
+
+def _housekeeping(path: Path) -> str:
+    """A text that the gate will ignore: whatever is no text is not searched as one."""
+    text = path.read_text(encoding="utf-8")
+    if "\0" in text:
+        raise ValueError
+    return text
 
 
 def _lines(stream: io.TextIOBase) -> Iterator[Cells]:
