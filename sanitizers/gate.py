@@ -352,6 +352,7 @@ def _search(case: _Case, path: Path, source: tuple[str, Source] | None) -> Searc
     search = Search(case.snapshot, case.key, declared=declared, innocent=innocent)
     for piece in readers.cells(path, source[1].read if source else None):
         search.take(piece.table, strict=source is not None and piece.tabular)
+        search.unsearched.update({piece.unsearched} - {""})
     return search
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
+import json
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.feather as pf
 import pyarrow.parquet as pq
@@ -254,3 +258,140 @@ def test_only_a_parquet_column_of_the_declared_type_is_excused_as_a_feature(worl
     assert world.chained("ages.csv", text(f"photo_no\n{PHOTO}\n")).verdict == "contaminated"
     assert world.chained("ages.parquet", table(photo_no=[PHOTO])).verdict == "contaminated"
     assert world.chained("ages.parquet", table(photo_no=[1])).decided_by == "recomputed"
+
+
+# -- texts, arrays and archives ---------------------------------------------------------------------------------------
+
+
+def zipped(**members: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def table_bytes(ending: str) -> bytes:
+    sink = io.BytesIO()
+    content = pa.table({"who": ["a"], "n": [int(PHOTO)]})
+    if ending == "parquet":
+        pq.write_table(content, sink)
+    elif ending == "feather":
+        pf.write_feather(content, sink)
+    else:
+        sink.write(f'who;n\n"a;b";{PHOTO}.0\n'.encode())
+    return sink.getvalue()
+
+
+def array_bytes(array: np.ndarray) -> bytes:
+    sink = io.BytesIO()
+    np.save(sink, array)
+    return sink.getvalue()
+
+
+TEXTS = {
+    "broken.txt": "see B17-\n000002 there",
+    "indented.md": "see B17\r\n   000002 there",
+    "escaped.json": json.dumps({"a": SEALED}).replace("B1", "\\u0042\\u0031"),
+    "escaped.jsonl": '{"a": 1}\n{"a": "B17\\n000002"}\n',
+    "twice.json": json.dumps(json.dumps({"a": SEALED}).replace("B", "\\u0042")),
+    "pair.json": json.dumps({"a": SEALED.replace("7", "\N{MATHEMATICAL BOLD DIGIT SEVEN}")}),
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_text_is_searched_across_line_ends_and_escapes(name: str, world: World) -> None:
+    assert world.chained(name, text(TEXTS[name])).verdict == "contaminated"
+
+
+def test_an_identifier_that_two_readings_of_a_long_text_share_is_found(world: World) -> None:
+    filler = "x" * 79 + "\n"
+    for lines in (12_498, 12_499, 12_500):  # the text is read a million characters at a time
+        assert world.chained("long.txt", text(filler * lines + "see B17-\n000002 there")).verdict == "contaminated"
+
+
+def test_escapes_in_the_cells_of_a_table_are_searched(world: World) -> None:
+    assert world.chained("cells.parquet", table(m=['{"a": "\\u004217000002"}'])).verdict == "contaminated"
+
+
+ARRAYS = {
+    "float64": np.array([[float(PHOTO), 0.5]]),
+    "whole": np.array([int(PHOTO)], np.uint64),
+    "text": np.array([PHOTO]),
+    "bytes": np.array([PHOTO.encode()]),
+    "void": np.array([np.void(SEALED.encode())]),
+    "complex": np.array([complex(0, float(PHOTO))]),
+    "structured": np.array([(PHOTO, 1)], dtype=[("p", "U10"), ("n", "i4")]),
+    "field name": np.array([(1, 1)], dtype=[(SEALED, "i4"), ("n", "i4")]),
+    "nested": np.array([((int(PHOTO), 1), 1)], dtype=[("p", [("q", "i8"), ("r", "i1")]), ("n", "i4")]),
+    "part": np.array([([1, int(PHOTO)],)], dtype=[("p", "i8", (2,))]),
+}
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_arrays_of_any_type_are_searched(name: str, world: World) -> None:
+    assert world.chained(f"{name}.npy", lambda path: np.save(path, ARRAYS[name])).verdict == "contaminated"
+    assert world.chained(f"{name}.npz", lambda path: np.savez(path, a=ARRAYS[name])).verdict == "contaminated"
+
+
+def test_arrays_without_identifiers_pass(world: World) -> None:
+    arrays = {"a": np.array([[0.5, 3.0, np.nan, np.inf]]), "b": np.array([True]), "c": np.array([], "U1")}
+    assert world.chained("plain.npz", lambda path: np.savez(path, **arrays)).verdict == "clean"
+
+
+def test_an_array_of_objects_is_not_checked(world: World) -> None:
+    objects = np.array([PHOTO, None], dtype=object)
+    assert world.chained("objects.npy", lambda path: np.save(path, objects)).verdict == "not checked"
+    inside = world.chained("objects.npz", lambda path: np.savez(path, a=objects))
+    assert (inside.verdict, "a.npy" in inside.reason) == ("not checked", True)
+
+
+MEMBERS = {
+    "Parquet": zipped(**{"a/t.parquet": table_bytes("parquet")}),
+    "Feather": zipped(**{"t.feather": table_bytes("feather")}),
+    "CSV": zipped(**{"t.csv": table_bytes("csv")}),
+    "member name": zipped(**{f"{SEALED}.json": b"{}"}),
+    "folder name": zipped(**{f"{SEALED}/": b""}),
+    "archive": zipped(**{"inner.zip": zipped(**{"t.parquet": table_bytes("parquet")})}),
+    "text": zipped(**{"notes": b"see B17-\r\n000002"}),
+    "beside what is not searched": zipped(**{"a.bin": b"\0\xff", "t.csv": table_bytes("csv")}),
+}
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+@pytest.mark.parametrize("ending", ["zip", "skops"])
+def test_members_of_an_archive_are_searched(name: str, ending: str, world: World) -> None:
+    target = world.chained(f"{name}.{ending}", lambda path: path.write_bytes(MEMBERS[name]))
+    assert target.verdict == "contaminated"
+
+
+def test_a_comment_of_an_archive_is_searched(world: World) -> None:
+    def write(path: Path) -> None:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.comment = SEALED.encode()
+
+    assert world.chained("comment.zip", write).verdict == "contaminated"
+
+
+UNSEARCHED = {
+    "bytes": zipped(**{"a.bin": b"\0\xff"}),
+    "a pickle": zipped(**{"a.pkl": b"\x80\x04N."}),
+    "a damaged table": zipped(**{"t.parquet": b"PAR1 PAR1"}),
+    "a damaged array": zipped(**{"t.npy": b"\x93NUMPY"}),
+    "a damaged archive": zipped(**{"t.zip": b"PK"}),
+}
+
+
+@pytest.mark.parametrize("name", UNSEARCHED)
+def test_a_member_that_cannot_be_searched_is_not_checked_by_name(name: str, world: World) -> None:
+    target = world.chained(f"{name}.zip", lambda path: path.write_bytes(UNSEARCHED[name]))
+    [member] = zipfile.ZipFile(io.BytesIO(UNSEARCHED[name])).namelist()
+    assert (target.verdict, member in target.reason) == ("not checked", True)
+
+
+def test_archives_in_archives_without_end_are_not_checked(world: World) -> None:
+    content = zipped(**{"t.txt": b"calm"})
+    assert world.chained("once.zip", lambda path: path.write_bytes(content)).verdict == "clean"
+    for _ in range(20):
+        content = zipped(**{"inner.zip": content})
+    assert world.chained("deep.zip", lambda path: path.write_bytes(content)).verdict == "not checked"

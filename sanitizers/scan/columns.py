@@ -23,7 +23,7 @@ import pyarrow as pa
 from sanitizers.engine.contract import Lookup, mentions_of
 from sanitizers.identifiers import TOKEN_PREFIX, Key, Kinds, Tokens, as_text, join_parts, tokenise
 from sanitizers.register.snapshot import Snapshot, among
-from sanitizers.scan.unfold import unfold
+from sanitizers.scan.unfold import unfold, with_escapes
 
 LARGE = 10**7
 CHANCE = 1e-3
@@ -144,6 +144,8 @@ class Search:
 
     def _cells(self, name: str, column: pa.Array) -> None:
         texts = as_text(column, name).drop_nulls().unique()
+        written = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+        texts = with_escapes(texts) if written else texts
         kinds = {
             kind: own for kind, own in self._snapshot.kinds.items() if own.form is not None and own.possible >= LARGE
         }
@@ -151,8 +153,7 @@ class Search:
         for kind, own in kinds.items():
             cells = texts if own.width is None else long
             self._note(name, kind, _tokens(cells, kind, self._snapshot.kinds, self._key), declared=False)
-        kind_ = column.type
-        if pa.types.is_string(kind_) or pa.types.is_large_string(kind_):
+        if written:
             self._mentions(name, texts, kinds)
 
     def _mentions(self, name: str, texts: pl.Series, kinds: Mapping[str, object]) -> None:

@@ -5,10 +5,13 @@ A type that is not known here is named, never passed over: what nobody looks at 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
+import polars as pl
 import pyarrow as pa
 
+_ESCAPE = re.compile(r'\\+(?:u([0-9a-fA-F]{4})|[nrtbf"/\\])')
 _IS = pa.types
 _LISTS = (_IS.is_list, _IS.is_large_list, _IS.is_fixed_size_list, _IS.is_list_view, _IS.is_large_list_view)
 _BINARY = (_IS.is_binary, _IS.is_large_binary, _IS.is_fixed_size_binary)
@@ -73,6 +76,23 @@ def _inside(column: pa.Array) -> list[tuple[str, pa.Array]] | None:
     if _IS.is_binary_view(kind):
         return [("", column.cast(pa.large_binary()))]
     return None
+
+
+def with_escapes(texts: pl.Series) -> pl.Series:
+    r"""Texts, and again those with escapes of JSON as what they stand for, however often they were escaped.
+
+    Examples
+    --------
+    >>> with_escapes(pl.Series(["a", r'"\\u0042\n1"'])).to_list()[-1]
+    '"B 1"'
+    """
+    escaped = texts.filter(texts.str.contains("\\", literal=True))
+    return pl.concat([texts, pl.Series([_unescaped(text) for text in escaped], dtype=pl.String).alias(texts.name)])
+
+
+def _unescaped(text: str) -> str:
+    plain = _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else " ", text)
+    return plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # two escapes may be one character
 
 
 def words_of(schema: pa.Schema) -> Iterator[str]:
