@@ -153,7 +153,8 @@ def _array(stream: IO[bytes], name: str) -> Iterator[Cells]:
 
 def _archive(file: Path | IO[bytes], depth: int = 0) -> Iterator[Cells]:
     """The members of an archive, read in memory: nothing of it is written to disk in clear."""
-    numbers: list[np.ndarray] = []
+    numbers: list[np.ndarray] = []  # gathered, like the texts of arrays: a model has thousands of small arrays
+    texts: list[np.ndarray] = []
     with zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
         beside = [archive.comment, *(text for entry in entries for text in (entry.comment, entry.extra))]
@@ -163,22 +164,16 @@ def _archive(file: Path | IO[bytes], depth: int = 0) -> Iterator[Cells]:
             try:
                 content = archive.read(entry)
                 if _ending(entry.filename) == ".npy":
-                    yield from _member_array(content, entry.filename, numbers)
+                    for part in unfold_array(read_array(io.BytesIO(content))):
+                        (numbers if part.dtype.kind == "u" else texts).append(part)
                 else:
                     yield from _member(content, _ending(entry.filename), depth)
             except UNREADABLE:
                 yield Cells(_column("", []).table, tabular=False, unsearched=entry.filename)
     if numbers:
         yield _column("numbers in the archive", np.unique(np.concatenate(numbers)))
-
-
-def _member_array(content: bytes, name: str, numbers: list[np.ndarray]) -> Iterator[Cells]:
-    """Texts of an array; its numbers are gathered, since a model has thousands of small arrays."""
-    for part in unfold_array(read_array(io.BytesIO(content))):
-        if part.dtype.kind == "u":
-            numbers.append(part)
-        else:
-            yield _column(name, part)
+    if texts:
+        yield _column("texts in the archive", sorted({text for part in texts for text in part.tolist()}))
 
 
 def _member(content: bytes, ending: str, depth: int) -> Iterator[Cells]:
