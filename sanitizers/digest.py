@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -15,6 +16,8 @@ import pyarrow as pa
 from sanitizers.errors import Fault, SourceFailure
 
 CHAIN, CHAIN_FORMAT = "chain.json", 1
+_CHAIN_KEYS = {"format", "made_by", "policy", "inputs", "outputs"}
+_SHA256 = re.compile("[0-9a-f]{64}")
 _MODULUS = 2**256
 
 
@@ -60,6 +63,18 @@ def write_chain(path: Path, *, made_by: str, inputs: Mapping[str, Path], outputs
         "outputs": {name: of_file(file) for name, file in sorted(outputs.items())},
     }
     path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def is_chain(path: Path) -> bool:
+    """Whether a file is a chain and nothing else: known keys, and digests where digests belong."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8")) if path.name.endswith(CHAIN) else {}
+    except (OSError, ValueError):
+        return False
+    if not isinstance(content, dict) or not content or not content.keys() <= _CHAIN_KEYS:
+        return False
+    parts = [content.get("inputs", {}), content.get("outputs", {})]
+    return all(isinstance(part, dict) and all(_SHA256.fullmatch(str(sha)) for sha in part.values()) for part in parts)
 
 
 def of_content(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> str:

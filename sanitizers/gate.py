@@ -10,7 +10,6 @@ from __future__ import annotations
 import fnmatch
 import json
 import os
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,21 +26,20 @@ from sanitizers.errors import (
     NOTHING_CHECKED,
     ConfigurationError,
     Fault,
+    RegisterFailure,
     SealproofError,
 )
 from sanitizers.features import recompute
 from sanitizers.identifiers import Key
 from sanitizers.policy import Policy, Source
+from sanitizers.queries import stored_as
 from sanitizers.register.snapshot import Snapshot
 from sanitizers.scan import readers
-from sanitizers.scan.columns import Finding, Search
+from sanitizers.scan.columns import Search
 from sanitizers.strip.receipt import HIDDEN, RECEIPT, ROSTER, SMALL, Receipt, Roster
 from sanitizers.trace import clean_files, lookups, raw_files
 from sanitizers.verdict import DecidedBy, Target, Verdict
 
-_CHAIN_KEYS = {"format", "made_by", "policy", "inputs", "outputs"}
-_HOUSEKEEPING = {".gitignore", ".gitkeep", ".gitattributes", ".DS_Store"}
-_SHA256 = re.compile("[0-9a-f]{64}")
 Progress = Callable[[str, int, int], None]
 
 
@@ -64,6 +62,7 @@ class _Case:
     strips: list[_Strip] = field(default_factory=list)
     chains: list[dict[str, Any]] = field(default_factory=list)
     trusted: dict[str, str] = field(default_factory=dict)
+    queries: set[str] = field(default_factory=set)
     warnings: list[str] = field(default_factory=list)
 
 
@@ -96,6 +95,9 @@ def judge(
     if snapshot.purpose != policy.purpose:
         fault = f"the snapshot is for {snapshot.purpose}, the policy for {policy.purpose}"
         raise ConfigurationError(Fault(fault, "name the snapshot of the policy's purpose"))
+    if snapshot.historical:
+        remedy = "make one without --known-at"
+        raise RegisterFailure(Fault("the snapshot is not the latest: only the latest may judge", remedy))
     snapshot.check_fresh(policy.register_.error_after)
     case = _Case(policy, snapshot, key)
     if snapshot.age(snapshot.as_of) > policy.register_.warn_after:
@@ -202,7 +204,7 @@ def _gather(case: _Case, paths: Iterable[Path]) -> None:
     """Find receipts and chains, and keep the digests that they vouch for."""
     for feature in case.policy.features.values():
         if feature.sql is not None and case.policy.resolve(feature.sql).is_file():
-            case.trusted[digest.of_file(case.policy.resolve(feature.sql))] = "a query of the policy"
+            case.queries.add(digest.of_file(case.policy.resolve(feature.sql)))
     folders = {path if path.is_dir() else path.parent for path in paths}
     receipts = sorted({file.resolve() for folder in folders for file in folder.rglob(RECEIPT)})
     for path in receipts:
@@ -250,13 +252,16 @@ def _take_strip(case: _Case, path: Path) -> None:
 
 
 def _chained(case: _Case, sha: str, depth: int = 0) -> str | None:
-    """By which chain a digest goes back to a strip that stands; None if it does not."""
+    """By which chain a digest goes back to a strip that stands; None if it does not.
+
+    A query of the policy beside other inputs changes nothing; alone it leads to no strip.
+    """
     if sha in case.trusted:
         return case.trusted[sha]
     if depth > len(case.chains):
         return None
     for chain in case.chains:
-        given = chain["inputs"].values()
+        given = set(chain["inputs"].values()) - case.queries
         if sha in chain["outputs"].values() and given and all(_chained(case, one, depth + 1) for one in given):
             case.trusted[sha] = f"made by {chain.get('made_by', '?')} from inputs that go back to a strip"
             return case.trusted[sha]
@@ -278,11 +283,8 @@ def _judge_file(case: _Case, path: Path) -> Target:
 def _decide(case: _Case, path: Path) -> Target:
     sha = digest.of_file(path)
     source = _source_of(case, path)
-    findings: tuple[Finding, ...] = ()
-    misfits: set[str] = set()
-    compared = False
-    if readers.readable(path):
-        findings, misfits, compared = _search(case, path, source)
+    search = _search(case, path, source) if readers.readable(path) else None
+    findings = tuple(search.findings()) if search else ()
     certain = any(finding.certain for finding in findings)
     target = Target(str(path), sha, "not checked", "nothing", findings)
     if certain:
@@ -295,11 +297,14 @@ def _decide(case: _Case, path: Path) -> Target:
     if findings:
         reason = "hits do not exceed what chance gives; declare the column as a kind or under not_identifiers"
         return replace(target, verdict="ambiguous", decided_by="identifiers compared", reason=reason)
+    if search and search.unsearched:
+        return replace(target, reason=f"cannot be searched: {', '.join(sorted(search.unsearched))}")
     if source is not None:
-        if misfits:
-            reason = f"no such column, or cells that do not fit their kind: {', '.join(sorted(misfits))}"
+        if search and search.misfits:
+            reason = f"no such column, or cells that do not fit their kind: {', '.join(sorted(search.misfits))}"
             return replace(target, reason=reason)
         chain = _chained(case, sha)
+        compared = search is not None and search.compared > 0
         if compared or chain:
             decided: DecidedBy = "identifiers compared" if compared else "chain"
             return replace(target, verdict="clean", decided_by=decided, reason=chain or "")
@@ -307,29 +312,23 @@ def _decide(case: _Case, path: Path) -> Target:
     recomputed = _recomputed(case, path)
     if recomputed is not None:
         return recomputed
-    chain = _chained(case, sha)
+    chain = "a query of the policy" if sha in case.queries else _chained(case, sha)
     if chain:
         return replace(target, verdict="clean", decided_by="chain", reason=chain)
     if _is_evidence(path):
         return replace(target, verdict="ignored", reason="evidence: digests of files, searched as text")
-    if path.name in _HOUSEKEEPING:
+    if path.name in readers.HOUSEKEEPING:
         return replace(target, verdict="ignored", reason="housekeeping of a repository, searched as text")
     reason = "no receipt or chain vouches for it; identifiers alone do not show what it was computed from"
     return replace(target, reason=reason)
 
 
 def _is_evidence(path: Path) -> bool:
-    """Whether a file is a receipt or a chain and nothing else: known keys, and digests where digests belong."""
+    """Whether a file is a receipt or a chain and nothing else."""
     try:
-        if path.name == RECEIPT:
-            return bool(Receipt.read(path))
-        content = json.loads(path.read_text(encoding="utf-8")) if path.name.endswith(CHAIN) else {}
-    except (OSError, ValueError, SealproofError):
+        return bool(Receipt.read(path)) if path.name == RECEIPT else digest.is_chain(path)
+    except SealproofError:
         return False
-    if not isinstance(content, dict) or not content or not content.keys() <= _CHAIN_KEYS:
-        return False
-    parts = [content.get("inputs", {}), content.get("outputs", {})]
-    return all(isinstance(part, dict) and all(_SHA256.fullmatch(str(sha)) for sha in part.values()) for part in parts)
 
 
 def _source_of(case: _Case, path: Path) -> tuple[str, Source] | None:
@@ -346,20 +345,25 @@ def _source_of(case: _Case, path: Path) -> tuple[str, Source] | None:
     return None
 
 
-def _search(case: _Case, path: Path, source: tuple[str, Source] | None) -> tuple[tuple[Finding, ...], set[str], bool]:
-    """Findings, declared columns with misfits, and whether any identifier of a source was compared."""
+def _search(case: _Case, path: Path, source: tuple[str, Source] | None) -> Search:
+    """Search a file that can be read."""
     innocent = set(source[1].not_identifiers) if source else _plain_columns(case, path)
     declared = _declared(case, source)
     search = Search(case.snapshot, case.key, declared=declared, innocent=innocent)
     for piece in readers.cells(path, source[1].read if source else None):
         search.take(piece.table, strict=source is not None and piece.tabular)
-    return tuple(search.findings()), search.misfits, search.compared > 0
+        search.unsearched.update({piece.unsearched} - {""})
+    return search
 
 
 def _plain_columns(case: _Case, path: Path) -> set[str]:
-    """Columns of a feature that the policy declares as numbers, truths or dates: no identifiers stand there."""
+    """Columns of a feature that are declared as numbers, truths or dates, and are: no identifiers stand there."""
     feature = case.policy.features.get(path.stem)
-    return {name for name, kind in feature.columns.items() if kind not in ("token", "text")} if feature else set()
+    if feature is None or path.suffix.lower() != ".parquet":
+        return set()
+    declared = {name: stored_as(kind) for name, kind in feature.columns.items() if kind not in ("token", "text")}
+    stored = {column.name: column.type for column in RawFile(path, path.name, Reading()).schema}
+    return {name for name, kind in declared.items() if kind and kind[1] == stored.get(name)}
 
 
 def _declared(case: _Case, source: tuple[str, Source] | None) -> list[Lookup]:

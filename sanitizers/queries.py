@@ -366,16 +366,22 @@ def _named_by_with(table: exp.Table) -> bool:
     return False
 
 
+def stored_as(kind: str) -> tuple[str, pa.DataType] | None:
+    """What DuckDB and Arrow call a declared type; None if it is no type of a feature."""
+    decimal = _DECIMAL.fullmatch(kind)
+    if decimal and int(decimal[2]) <= int(decimal[1]):
+        digits, scale = int(decimal[1]), int(decimal[2])
+        return f"DECIMAL({digits}, {scale})", pa.decimal128(digits, scale)
+    return _DECLARED.get(kind)
+
+
 def _declared(name: str, feature: Feature, faults: Faults) -> dict[str, tuple[str, pa.DataType]]:
     """Look up the types of a feature's columns."""
     types = {}
     for column, kind in feature.columns.items():
-        decimal = _DECIMAL.fullmatch(kind)
-        if kind in _DECLARED:
-            types[column] = _DECLARED[kind]
-        elif decimal and int(decimal[2]) <= int(decimal[1]):
-            digits, scale = int(decimal[1]), int(decimal[2])
-            types[column] = (f"DECIMAL({digits}, {scale})", pa.decimal128(digits, scale))
+        stored = stored_as(kind)
+        if stored is not None:
+            types[column] = stored
         else:
             place = f"features.{name}.columns.{column}"
             remedy = nearest(kind, [*_DECLARED, "decimal(18, 6)"])
@@ -383,4 +389,4 @@ def _declared(name: str, feature: Feature, faults: Faults) -> dict[str, tuple[st
     return types
 
 
-__all__ = ["FUNCTIONS", "TIE", "Query", "queries", "quoted"]
+__all__ = ["FUNCTIONS", "TIE", "Query", "queries", "quoted", "stored_as"]

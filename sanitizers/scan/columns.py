@@ -21,9 +21,9 @@ import polars as pl
 import pyarrow as pa
 
 from sanitizers.engine.contract import Lookup, mentions_of
-from sanitizers.errors import ConfigurationError
 from sanitizers.identifiers import TOKEN_PREFIX, Key, Kinds, Tokens, as_text, join_parts, tokenise
 from sanitizers.register.snapshot import Snapshot, among
+from sanitizers.scan.unfold import unfold, with_escapes
 
 LARGE = 10**7
 CHANCE = 1e-3
@@ -75,6 +75,8 @@ class Search:
         Declared columns that are not there, or hold cells that do not fit their kind.
     compared
         Cells of declared columns that were compared.
+    unsearched
+        Columns and pieces that could not be searched.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class Search:
         self.compared = 0
         self._seen: dict[tuple[str, str, bool], _Seen] = {}
         self.misfits: set[str] = set()
+        self.unsearched: set[str] = set()
 
     def take(self, rows: pa.RecordBatch, *, strict: bool = False) -> None:
         """Search some rows; with `strict`, a declared column that they lack counts as a misfit."""
@@ -133,20 +136,16 @@ class Search:
         return not len(own.malformed)
 
     def _undeclared_column(self, name: str, column: pa.Array) -> None:
-        while pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
-            column = column.flatten()
-        if pa.types.is_struct(column.type):
-            for place, part in enumerate(column.flatten()):
-                self._undeclared_column(f"{name}.{column.type.field(place).name}", part)
-            return
-        if pa.types.is_dictionary(column.type):
-            column = column.dictionary  # with the values that no row has any more
-        if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
-            column = pa.array([cell and cell.decode("utf-8", "replace") for cell in column.to_pylist()], pa.string())
-        try:
-            texts = as_text(column, name).drop_nulls().unique()
-        except ConfigurationError:
-            return
+        for part, cells in unfold(name, column):
+            if cells is None:
+                self.unsearched.add(part)
+            else:
+                self._cells(part, cells)
+
+    def _cells(self, name: str, column: pa.Array) -> None:
+        texts = as_text(column, name).drop_nulls().unique()
+        written = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+        texts = with_escapes(texts) if written else texts
         kinds = {
             kind: own for kind, own in self._snapshot.kinds.items() if own.form is not None and own.possible >= LARGE
         }
@@ -154,8 +153,7 @@ class Search:
         for kind, own in kinds.items():
             cells = texts if own.width is None else long
             self._note(name, kind, _tokens(cells, kind, self._snapshot.kinds, self._key), declared=False)
-        kind_ = column.type
-        if pa.types.is_string(kind_) or pa.types.is_large_string(kind_):
+        if written:
             self._mentions(name, texts, kinds)
 
     def _mentions(self, name: str, texts: pl.Series, kinds: Mapping[str, object]) -> None:

@@ -5,25 +5,39 @@ Pickles are not opened: a file that would have to be executed to be read is not 
 
 from __future__ import annotations
 
+import csv
 import io
+import itertools
+import lzma
 import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import IO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet
 
-from sanitizers.engine.forms import RawFile, Reading
+from sanitizers.engine.forms import ROWS, RawFile, Reading
 from sanitizers.errors import Fault, SourceFailure
+from sanitizers.scan.arrays import read_array, unfold_array
+from sanitizers.scan.unfold import words_of
 
 TABLES = {".parquet", ".csv", ".tsv", ".arrow", ".feather"}
 TEXTS = {".json", ".jsonl", ".ndjson", ".txt", ".md", ".html", ".xml", ".yaml", ".yml", ".sql", ".py", ".log", ".toml"}
 ARCHIVES = {".skops", ".zip", ".npz"}
 POINTERS = {".dvc"}
+HOUSEKEEPING = {".gitignore", ".gitkeep", ".gitattributes"}
+UNREADABLE = (
+    OSError, ValueError, pa.ArrowException, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, csv.Error,
+    RuntimeError,  # a zip member that is encrypted, or compressed in a way that is not known
+)  # fmt: skip
 _LINES = 20_000
+_SEAM = 64
+_DEEPEST = 8
 
 
 @dataclass(frozen=True)
@@ -36,15 +50,18 @@ class Cells:
         The rows. A text is one column ``text`` with a cell per line.
     tabular
         Whether the columns have the names that the file gives them.
+    unsearched
+        Name of a piece of the file that cannot be searched, in place of its cells.
     """
 
     table: pa.RecordBatch
     tabular: bool
+    unsearched: str = ""
 
 
 def readable(path: Path) -> bool:
-    """Whether a file of this ending can be read."""
-    return path.suffix.lower() in TABLES | TEXTS | ARCHIVES | {".npy"}
+    """Whether a file of this name can be read."""
+    return path.name in HOUSEKEEPING or path.suffix.lower() in TABLES | TEXTS | ARCHIVES | {".npy"}
 
 
 def cells(path: Path, reading: Reading | None = None) -> Iterator[Cells]:
@@ -61,20 +78,22 @@ def cells(path: Path, reading: Reading | None = None) -> Iterator[Cells]:
         if ending in (".parquet", ".csv", ".tsv"):
             given = reading or Reading(delimiter="\t" if ending == ".tsv" else ",")
             file = RawFile(path, path.name, given)
-            yield from _said(path) if ending == ".parquet" else ()
+            yield from _said(pa.parquet.read_schema(path) if ending == ".parquet" else file.csv_schema)
             yield from (Cells(batch, tabular=True) for batch in _rows(file, ending))
         elif ending in (".arrow", ".feather"):
             with pa.memory_map(str(path)) as source:
-                reader = pa.ipc.open_file(source)
-                yield from (Cells(reader.get_batch(i), tabular=True) for i in range(reader.num_record_batches))
+                yield from _arrow(source)
+        elif path.name in HOUSEKEEPING:
+            yield from _lines(io.StringIO(_housekeeping(path)))
         elif ending in TEXTS:
             with path.open(encoding="utf-8", errors="replace") as stream:
                 yield from _lines(stream)
         elif ending == ".npy":
-            yield from _array(np.load(path, allow_pickle=False), path.name)
+            with path.open("rb") as file_:
+                yield from _array(file_, path.name)
         else:
             yield from _archive(path)
-    except (OSError, ValueError, pa.ArrowException, zipfile.BadZipFile, EOFError):
+    except UNREADABLE:
         fault = Fault("cannot be read to its end", "make it again", where=str(path))
     if fault:
         raise SourceFailure(fault)
@@ -87,36 +106,105 @@ def _rows(file: RawFile, ending: str) -> Iterator[pa.RecordBatch]:
         yield from file.csv_batches(file.csv_schema.names)
 
 
-def _said(path: Path) -> Iterator[Cells]:
-    """What a Parquet file says beside its cells: names of columns, and metadata."""
-    schema = pa.parquet.read_schema(path)
-    pairs = (schema.metadata or {}).items()
-    texts = [*schema.names, *(text.decode("utf-8", "replace") for pair in pairs for text in pair)]
-    yield Cells(pa.record_batch({"names and metadata": pa.array(texts, pa.string())}), tabular=False)
+def _arrow(source: pa.NativeFile) -> Iterator[Cells]:
+    reader = pa.ipc.open_file(source)
+    yield from _said(reader.schema)
+    yield from (Cells(reader.get_batch(i), tabular=True) for i in range(reader.num_record_batches))
+
+
+def _column(name: str, texts: Sequence[str] | np.ndarray) -> Cells:
+    given = pa.array(texts) if isinstance(texts, np.ndarray) else pa.array(texts, pa.string())
+    return Cells(pa.record_batch({name: given}), tabular=False)
+
+
+def _said(schema: pa.Schema) -> Iterator[Cells]:
+    """What a file says beside its cells."""
+    yield _column("names and metadata", list(words_of(schema)))
+
+
+def _housekeeping(path: Path) -> str:
+    """A text that the gate will ignore: whatever is no text is not searched as one."""
+    text = path.read_text(encoding="utf-8")
+    if "\0" in text:
+        raise ValueError
+    return text
 
 
 def _lines(stream: io.TextIOBase) -> Iterator[Cells]:
+    last = ""
     while lines := stream.readlines(_LINES * 50):
-        yield Cells(pa.record_batch({"text": pa.array(lines, pa.string())}), tabular=False)
+        yield _column("text", [*lines, *_seams([last, *lines])])
+        last = next((line for line in reversed(lines) if line.strip()), last)
 
 
-def _array(array: np.ndarray, name: str) -> Iterator[Cells]:
-    flat = array.ravel()
-    if flat.dtype.kind in "US":
-        yield Cells(pa.record_batch({name: pa.array(flat.astype(str), pa.string())}), tabular=False)
-    elif flat.dtype.kind in "iu":
-        yield Cells(pa.record_batch({name: pa.array(flat)}), tabular=False)
+def _seams(lines: list[str]) -> list[str]:
+    """Where lines meet: an identifier may be broken over their ends."""
+    full = [line.strip() for line in lines]
+    pairs = itertools.pairwise(line for line in full if line)
+    return [f"{before[-_SEAM:]} {after[:_SEAM]}" for before, after in pairs]
 
 
-def _archive(path: Path) -> Iterator[Cells]:
-    with zipfile.ZipFile(path) as archive:
-        for name in archive.namelist():
-            content = archive.read(name)
-            if name.endswith(".npy"):
-                try:
-                    array = np.load(io.BytesIO(content), allow_pickle=False)
-                except ValueError:
-                    continue
-                yield from _array(array, name)
-            elif Path(name).suffix.lower() in TEXTS or b"\0" not in content:
-                yield from _lines(io.StringIO(content.decode("utf-8", errors="replace")))
+def _array(stream: IO[bytes], name: str) -> Iterator[Cells]:
+    yield from (_column(name, part) for part in unfold_array(read_array(stream)))
+
+
+# -- archives ---------------------------------------------------------------------------------------------------------
+
+
+def _archive(file: Path | IO[bytes], depth: int = 0) -> Iterator[Cells]:
+    """The members of an archive, read in memory: nothing of it is written to disk in clear."""
+    numbers: list[np.ndarray] = []  # gathered, like the texts of arrays: a model has thousands of small arrays
+    texts: list[np.ndarray] = []
+    with zipfile.ZipFile(file) as archive:
+        entries = archive.infolist()
+        beside = [archive.comment, *(text for entry in entries for text in (entry.comment, entry.extra))]
+        words = [*(entry.orig_filename for entry in entries), *(text.decode("utf-8", "replace") for text in beside)]
+        yield _column("names in the archive", words)
+        for entry in entries:
+            try:
+                content = archive.read(entry)
+                if _ending(entry.filename) == ".npy":
+                    for part in unfold_array(read_array(io.BytesIO(content))):
+                        (numbers if part.dtype.kind == "u" else texts).append(part)
+                else:
+                    yield from _member(content, _ending(entry.filename), depth)
+            except UNREADABLE:
+                yield Cells(_column("", []).table, tabular=False, unsearched=entry.filename)
+    if numbers:
+        yield _column("numbers in the archive", np.unique(np.concatenate(numbers)))
+    if texts:
+        yield _column("texts in the archive", sorted({text for part in texts for text in part.tolist()}))
+
+
+def _member(content: bytes, ending: str, depth: int) -> Iterator[Cells]:
+    if ending == ".parquet":
+        with pa.parquet.ParquetFile(pa.BufferReader(content)) as file:
+            yield from _said(file.schema_arrow)
+            yield from (Cells(batch, tabular=False) for batch in file.iter_batches(batch_size=ROWS))
+    elif ending in (".arrow", ".feather"):
+        yield from (replace(piece, tabular=False) for piece in _arrow(pa.BufferReader(content)))
+    elif ending in ARCHIVES:
+        if depth == _DEEPEST:
+            raise ValueError
+        yield from _archive(io.BytesIO(content), depth + 1)
+    else:
+        known = ending in TEXTS | TABLES
+        text = content.decode("utf-8", "replace" if known else "strict")
+        if "\0" in text and not known:
+            raise ValueError
+        yield from _lines(io.StringIO(text))
+        yield from _loose_cells(text) if ending in TABLES else ()
+
+
+def _loose_cells(text: str) -> Iterator[Cells]:
+    """Cells of a CSV file of which no policy says how it is written, each by itself: numbers may have lost zeros."""
+    stream = io.StringIO(text, newline="")
+    header = stream.readline()
+    stream.seek(0)
+    rows = csv.reader(stream, delimiter=max(",;\t|", key=header.count))
+    while some := list(itertools.islice(rows, _LINES)):
+        yield _column("cells", [cell for row in some for cell in row])
+
+
+def _ending(name: str) -> str:
+    return PurePosixPath(name).suffix.lower()
