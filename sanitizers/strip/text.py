@@ -11,9 +11,10 @@ import ibis.expr.types as ir
 from sanitizers.identifiers import MASK, Kinds
 
 _MARK = "\ue000"
-# A sentence: everything up to a full stop, question or exclamation mark that a blank or the end follows.
-_INSIDE = r"(?:[^.!?]|[.!?][^\s.!?])*"
-_SENTENCE = rf"(?:[^\s.!?]{_INSIDE})?{_MARK}{_INSIDE}[.!?]*\s*"
+# A sentence: everything up to full stops, question or exclamation marks that a blank or the end follows. A mention is
+# no blank: the marks that touch it end nothing.
+_INSIDE = r"(?:[^.!?]|[.!?]+[^\s.!?])*"
+_SENTENCE = rf"(?:[^\s.!?]{_INSIDE}[.!?]*)?{_MARK}{_INSIDE}[.!?]*\s*"
 
 
 def masked(text: ir.StringValue, kinds: Kinds, names: tuple[str, ...]) -> ir.StringValue:
