@@ -38,5 +38,13 @@ def without_sentences(text: ir.StringValue, mentions: ir.StringValue) -> ir.Stri
 
 
 def pattern_of(written: ir.StringColumn) -> ir.StringScalar:
-    r"""Aggregate mentions into one pattern: ``\Q…\E|\Q…\E``."""
-    return ("\\Q" + written + "\\E").group_concat("|")
+    """Aggregate mentions into one pattern that matches each of them as it is written.
+
+    Notes
+    -----
+    Sign by sign: what is quoted as a whole could hold the end of the quotation.
+    """
+    # The backslash first, or the backslashes that are put in would be doubled.
+    for sign in r"\.+*?()|[]{}^$":
+        written = written.replace(sign, "\\" + sign)
+    return written.group_concat("|")

@@ -57,3 +57,12 @@ def without(text: str, *mentions: str) -> str:
 )
 def test_a_stop_that_touches_a_mention_does_not_save_half_its_sentence(text: str, left: str) -> None:
     assert without(text, "B17000002") == left
+
+
+SIGNS = [r"\E", r"\Q", "\\", "(", ")", "[", "]", "{", "}", "{2}", "|", "*", "+", "?", "^", "$", ".", "#", "&", "-", "~", "\n"]
+
+
+@pytest.mark.parametrize("sign", SIGNS)
+def test_a_sign_of_the_pattern_language_inside_a_mention_is_only_a_sign(sign: str) -> None:
+    mention = f"1234567{sign}8E"
+    assert without(f"Calm.  Roe, {mention} , ran. 12345678E ran. End.", "B17000002", mention) == "Calm.  12345678E ran. End."
