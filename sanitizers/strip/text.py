@@ -18,9 +18,9 @@ _SENTENCE = rf"(?:[^\s.!?]{_INSIDE}[.!?]*)?{_MARK}{_INSIDE}[.!?]*\s*"
 
 
 def masked(text: ir.StringValue, kinds: Kinds, names: tuple[str, ...]) -> ir.StringValue:
-    """Replace every mention of the named kinds by one fixed word."""
+    """Replace every mention of the named kinds by one fixed word; mentions that overlap become one."""
     forms = [form for name in names if (form := kinds[name].form) is not None]
-    for pattern in [*(form.compact for form in forms), *(form.spaced for form in forms)]:
+    for pattern in [*(form.compact for form in forms), *(form.joined for form in forms)]:
         text = text.re_replace(pattern, MASK)
     return text
 
@@ -47,4 +47,5 @@ def pattern_of(written: ir.StringColumn) -> ir.StringScalar:
     # The backslash first, or the backslashes that are put in would be doubled.
     for sign in r"\.+*?()|[]{}^$":
         written = written.replace(sign, "\\" + sign)
-    return written.group_concat("|")
+    # The longest first: a pattern takes the first that fits, and what it leaves may lie in the next sentence.
+    return written.group_concat("|", order_by=[written.length().desc(), written])

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import re
+from pathlib import Path
+
 import ibis
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sanitizers.engine.contract import mentions_of
+from sanitizers.engine.duckdb import DuckDB
+from sanitizers.gate import judge
 from sanitizers.identifiers import Key, Kinds
+from sanitizers.policy import Policy
+from sanitizers.register.history import Register
+from sanitizers.register.rules import Rules
+from sanitizers.register.snapshot import load
+from sanitizers.strip import strip_files
 from sanitizers.strip import text as texts
 from tests.identifiers import plain
 
@@ -18,6 +33,8 @@ photo: {scope: record, pattern: '[0-9]{10}', width: 10}
 nysid: {scope: record, pattern: '[0-9]{8}[A-Z]'}
 docket: {scope: shared, pattern: '[0-9]{4}[A-Z]{2}[0-9]{6}'}
 badge: {scope: person, pattern: '[0-9]{7,9}'}
+odd: {scope: person, pattern: '(?:[0-4]A|[3-9])[0-9]{2}(?:A|AB[0-9])?'}
+endless: {scope: person, pattern: '[0-9]{8}[A-C]*'}
 """)
 
 
@@ -59,10 +76,146 @@ def test_a_stop_that_touches_a_mention_does_not_save_half_its_sentence(text: str
     assert without(text, "B17000002") == left
 
 
-SIGNS = [r"\E", r"\Q", "\\", "(", ")", "[", "]", "{", "}", "{2}", "|", "*", "+", "?", "^", "$", ".", "#", "&", "-", "~", "\n"]
+SIGNS = [
+    r"\E",
+    r"\Q",
+    "\\",
+    "(",
+    ")",
+    "[",
+    "]",
+    "{",
+    "}",
+    "{2}",
+    "|",
+    "*",
+    "+",
+    "?",
+    "^",
+    "$",
+    ".",
+    "#",
+    "&",
+    "-",
+    "~",
+    "\n",
+]
 
 
 @pytest.mark.parametrize("sign", SIGNS)
 def test_a_sign_of_the_pattern_language_inside_a_mention_is_only_a_sign(sign: str) -> None:
     mention = f"1234567{sign}8E"
-    assert without(f"Calm.  Roe, {mention} , ran. 12345678E ran. End.", "B17000002", mention) == "Calm.  12345678E ran. End."
+    assert (
+        without(f"Calm.  Roe, {mention} , ran. 12345678E ran. End.", "B17000002", mention)
+        == "Calm.  12345678E ran. End."
+    )
+
+
+# -- what stands before, behind and across a number --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "identifier", "text", "left"),
+    [
+        ("photo", "0000000001", "On 2019-05-21 000-000-0001 was shown.", "On RECORD was shown."),
+        ("photo", "0000000001", "call 555-1234 000-000-0001 now", "call RECORD now"),
+        ("photo", "0000000001", "(03/14/2017, 000-000-0001) Roe", "(RECORD) Roe"),
+        ("photo", "0000000001", "000-000-0001 12 May", "RECORD May"),
+        ("photo", "0000000001", "99" * 400 + "0000000001" + "99" * 400, "RECORD"),
+        ("badge", "1234567", "badge 1234-567, 12 May", "badge RECORD May"),
+        ("docket", "2019AB000001", "2018AB002019AB-000001", "RECORD"),
+        ("arrest", "B17000002", "5 KB17-000-002, 3 men", "5 KRECORD, 3 men"),
+    ],
+)
+def test_what_touches_a_number_does_not_hide_it(name: str, identifier: str, text: str, left: str) -> None:
+    assert len(writings(text, name, identifier)) > 0
+    assert masked(text, name) == left
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("Arrest M17654502 was made.", "Arrest RECORD was made."),
+        ("As M17-654 502 and k17000001 ran", "As RECORD and RECORD ran"),
+        ("photo 0000000042 and 00-0000-0043 too", "photo RECORD and RECORD too"),
+        ("photo 0000000042, 3 men", "photo RECORD, 3 men"),
+        ("On 2019-05-21 0000000042 was shown", "On 2019-05-21 RECORD was shown"),
+    ],
+)
+def test_ordinary_mentions_stay_masks_of_their_own(text: str, left: str) -> None:
+    assert masked(text, "arrest", "photo") == left
+
+
+def candidates(text: str, pattern: str) -> set[str]:
+    """Every identifier that an ASCII text can be read to hold, character by character."""
+    places = [place for place, character in enumerate(text) if character.isalnum()]
+    found = set()
+    for first in range(len(places)):
+        for last in range(first, len(places)):
+            if last > first and places[last] - places[last - 1] > 4:
+                break
+            bare = "".join(text[place] for place in places[first : last + 1]).upper()
+            if re.fullmatch(pattern, bare):
+                found.add(bare)
+    return found
+
+
+@pytest.mark.parametrize("name", ["arrest", "photo", "nysid", "docket", "badge", "odd", "endless"])
+@given(st.text(alphabet="0123456789" * 3 + "ABab -./K", min_size=12, max_size=60))
+def test_every_candidate_is_found_and_none_is_left(name: str, text: str) -> None:
+    pattern = KINDS[name].pattern or ""
+    expected = {plain.token(KEY.reveal(), name, bare) for bare in candidates(text, pattern)}
+    batches = mentions_of(pa.array([text]), {name: KINDS[name]}, KEY)
+    assert {f"{row['hi']:016x}{row['lo']:016x}" for batch in batches for row in batch.to_pylist()} == expected
+    clear = text
+    for form in (KINDS[name].form.compact, KINDS[name].form.joined):
+        clear = pc.replace_substring_regex(pa.array([clear]), form, "#")[0].as_py()
+    assert candidates(clear, pattern) == set()
+
+
+def test_the_longest_of_two_mentions_that_start_together_takes_both_sentences() -> None:
+    assert without("Calm. By 1234567. 8 men ran. End.", "1234567", "1234567. 8") == "Calm. End."
+
+
+POLICY = """
+version: 1
+rules: us-ny
+purpose: predictive-model
+register: {snapshot: x.snap}
+publish: {photo: plain}
+sources:
+  photos: {path: photos.parquet, primary_key: photo, columns: {photo: {kind: photo, on_seal: drop}}}
+  reports:
+    path: reports.parquet
+    primary_key: photo
+    columns: {photo: {kind: photo, on_seal: drop}}
+    text: {told: {mentions: [photo], on_seal: sentence}}
+"""
+
+
+def test_strip_and_gate_see_a_sealed_number_behind_a_date(tmp_path: Path) -> None:
+    (tmp_path / "sealing.yaml").write_text(POLICY)
+    day, rules = dt.date(2020, 1, 1), Rules.find("us-ny", tmp_path)
+    sealed = {"kind": "photo", "identifier": "0000000001", "action": "seal", "statute": "CPL 160.50"}
+    feed = pa.table(
+        {name: [text] for name, text in {**sealed, "effective_on": str(day), "recorded_on": str(day)}.items()}
+    )
+    register = Register(tmp_path / "register", kinds=KINDS, key=KEY)
+    register.add(feed, rules=rules, delivered_on=day)
+    with DuckDB() as engine:
+        path = tmp_path / "x.snap"
+        register.snapshot(path, rules=rules, purpose="predictive-model", as_of=day, engine=engine)
+    told = [f"Calm. On 2019-05-21 000-000-000{n} was shown." for n in (1, 2)]
+    pq.write_table(pa.table({"photo": ["0000000001", "0000000009"]}), tmp_path / "photos.parquet")
+    pq.write_table(pa.table({"photo": ["0000000003", "0000000004"], "told": told}), tmp_path / "reports.parquet")
+    pq.write_table(pa.table({"note": told[:1]}), tmp_path / "notes.parquet")
+
+    policy, snapshot = Policy.load(tmp_path / "sealing.yaml"), load(path)
+    strip_files(policy, snapshot=snapshot, key=KEY, out=tmp_path / "clean")
+    clean = pq.read_table(tmp_path / "clean" / "reports.parquet")
+    assert clean["told"].to_pylist() == ["Calm. ", "Calm. On RECORD was shown."]
+    codes = [
+        judge((target,), policy=policy, snapshot=snapshot, key=KEY, evidence=()).exit_code
+        for target in (tmp_path / "clean", tmp_path / "notes.parquet")
+    ]
+    assert codes == [0, 1]
