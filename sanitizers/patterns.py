@@ -261,16 +261,29 @@ def _spell(tree: Iterable[Any], separator: str) -> str:
 
 
 @cache
-def _spellings() -> dict[str, str]:
-    """For each canonical character, every single character that NFKC and upper case turn into it."""
-    found: dict[str, list[str]] = {character: [] for character in ALPHABET}
+def _expansions() -> dict[str, str]:
+    """For each character, what NFKC, upper case and the removal of signs make of it, where something is left."""
+    found = {}
     for number in range(0x110000):
-        character = chr(number)
         if not 0xD800 <= number < 0xE000:
-            folded = unicodedata.normalize("NFKC", character).upper()
-            if folded in found and folded != "":
-                found[folded].append(character)
-    return {canonical: "".join(rf"\x{{{ord(c):X}}}" for c in written) for canonical, written in found.items()}
+            folded = unicodedata.normalize("NFKC", chr(number)).upper()
+            if bare := "".join(character for character in folded if character in ALPHABET):
+                found[chr(number)] = bare
+    return found
+
+
+@cache
+def _spellings() -> dict[str, str]:
+    """For each canonical character, every single character that stands for it, such as a full-width or circled one."""
+    found: dict[str, list[str]] = {character: [] for character in ALPHABET}
+    for written, bare in _expansions().items():
+        if len(bare) == 1:
+            found[bare].append(written)
+    return {canonical: _numbered(written) for canonical, written in found.items()}
+
+
+def _numbered(characters: Iterable[str]) -> str:
+    return "".join(rf"\x{{{ord(character):X}}}" for character in characters)
 
 
 def _class(characters: str) -> str:

@@ -265,7 +265,7 @@ def mentions_of(
     for name, kind in kinds.items():
         assert kind.form is not None  # noqa: S101 - the policy has refused texts that mention composite kinds
         for found in _candidates(frame, kind.form):
-            bare = found["written"].str.normalize("NFKC").str.replace_all(r"[^0-9A-Za-z]", "")
+            bare = found["written"].str.normalize("NFKC").str.to_uppercase().str.replace_all(r"[^0-9A-Z]", "")
             tokens = tokenise(bare, name=name, kind=kind, key=key)
             hit = found[tokens.row]
             yield pa.record_batch(

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import ibis
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from sanitizers.engine.contract import mentions_of
 from sanitizers.engine.duckdb import DuckDB
 from sanitizers.gate import judge
-from sanitizers.identifiers import Key, Kinds
+from sanitizers.identifiers import Key, Kinds, canonical
 from sanitizers.policy import Policy
 from sanitizers.register.history import Register
 from sanitizers.register.rules import Rules
@@ -175,6 +176,20 @@ def test_every_candidate_is_found_and_none_is_left(name: str, text: str) -> None
 
 def test_the_longest_of_two_mentions_that_start_together_takes_both_sentences() -> None:
     assert without("Calm. By 1234567. 8 men ran. End.", "1234567", "1234567. 8") == "Calm. End."
+
+
+@pytest.mark.parametrize(
+    ("name", "identifier", "written"),
+    [
+        ("nysid", "12345678E", "⒈234567⑻⒠"),
+        ("nysid", "12345678I", "12345678\u0131"),
+        ("arrest", "B17000002", "🄑㋀7000002"),
+    ],
+)
+def test_a_character_that_stands_for_one_and_signs_is_seen(name: str, identifier: str, written: str) -> None:
+    assert canonical(pl.Series([written]), KINDS[name]).to_list() == [identifier]
+    assert writings(f"By {written}, he ran.", name, identifier) == [written]
+    assert masked(f"By {written}, he ran.", name) == "By RECORD, he ran."
 
 
 POLICY = """
