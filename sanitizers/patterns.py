@@ -115,6 +115,29 @@ class Pattern:
         return not self._tails
 
     @cached_property
+    def crowds(self) -> dict[str, str]:
+        """Characters that stand for several of an identifier's, such as a circled twelve, and what they stand for."""
+        several = {written: bare for written, bare in _expansions().items() if len(bare) > 1}
+        if _count(self._tree, ways=True) > _WAYS:
+            alphabet = _alphabet(self._tree)
+            return {written: bare for written, bare in several.items() if set(bare) <= alphabet}
+        ways = _ways(self._tree)
+        return {written: bare for written, bare in several.items() if any(_within(bare, way) for way in ways)}
+
+    @cached_property
+    def crowded(self) -> str:
+        """RE2 pattern of one such character; empty where there is none."""
+        return f"[{_numbered(self.crowds)}]" if self.crowds else ""
+
+    @cached_property
+    def crowded_starts(self) -> tuple[str, ...]:
+        """As `starts`, where some characters stand for several."""
+        one = f"[{_class(''.join(_alphabet(self._tree)))[1:-1]}{_numbered(self.crowds)}]"
+        shortest = -(-self.shortest // max(map(len, self.crowds.values()), default=1))
+        lengths = range(max(shortest, 1), self.longest + 1)
+        return tuple(f"^{one}(?:{_SEPARATOR}{one}){{{length - 1}}}" for length in lengths)
+
+    @cached_property
     def _tails(self) -> list[str]:
         """What an identifier that overlaps another may add behind it, longest first."""
         if _count(self._tree, ways=True) > _WAYS:
@@ -209,6 +232,12 @@ def _ways(tree: Iterable[Any]) -> set[tuple[str, ...]]:
             own = set().union(*(_ways(branch) for branch in value[1]))
         ways = {before + after for before in ways for after in own}
     return ways
+
+
+def _within(bare: str, way: tuple[str, ...]) -> bool:
+    """Whether the characters may stand next to each other in a sequence of character classes."""
+    places = range(len(way) - len(bare) + 1)
+    return any(all(c in allowed for c, allowed in zip(bare, way[place:], strict=False)) for place in places)
 
 
 def _overhangs(ways: set[tuple[str, ...]]) -> list[tuple[str, ...]]:

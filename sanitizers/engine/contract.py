@@ -291,12 +291,20 @@ def _candidates(frame: pl.DataFrame, form: Pattern) -> Iterator[pl.DataFrame]:
     )
     if form.apart:
         yield runs
-        return
-    # In two steps, so that a long run is not walked again from its start for every character.
-    pieces = _windows(runs, _PIECE + form.span, step=_PIECE)
+    else:
+        yield from _starting(runs, form.span, form.starts)
+    if form.crowded:
+        rare = frame.filter(pl.col("text").str.contains(form.crowded)).rename({"text": "written"})
+        yield from _starting(rare, form.span, form.crowded_starts, holding=form.crowded)
+
+
+def _starting(texts: pl.DataFrame, span: int, patterns: Sequence[str], *, holding: str = "") -> Iterator[pl.DataFrame]:
+    """What fits one of the patterns, from every character of the texts; what holds a certain one only, where given."""
+    # In two steps, so that a long text is not walked again from its start for every character.
+    pieces = _windows(texts, _PIECE + span, step=_PIECE)
     for some in pieces.iter_slices(_PIECES):
-        windows = _windows(some, form.span, step=1)
-        found = [windows.select("row", pl.col("written").str.extract(f"({start})", 1)) for start in form.starts]
+        windows = _windows(some, span, step=1).filter(pl.col("written").str.contains(holding))
+        found = [windows.select("row", pl.col("written").str.extract(f"({pattern})", 1)) for pattern in patterns]
         yield pl.concat(found).drop_nulls().unique()
 
 

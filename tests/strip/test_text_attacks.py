@@ -192,6 +192,29 @@ def test_a_character_that_stands_for_one_and_signs_is_seen(name: str, identifier
     assert masked(f"By {written}, he ran.", name) == "By RECORD, he ran."
 
 
+@pytest.mark.parametrize(
+    ("name", "identifier", "written"),
+    [
+        ("nysid", "12345678E", "⑫345678E"),
+        ("nysid", "12345678E", "⑫-㉞ 56.⑺8E"),
+        ("photo", "1200000011", "⑫-0000-00⑪"),
+        ("docket", "2019SS000011", "⒛19ß-0000⑾"),
+        ("badge", "1234567", "⑫㉞567"),
+    ],
+)
+def test_a_character_that_stands_for_several_is_seen(name: str, identifier: str, written: str) -> None:
+    assert canonical(pl.Series([written]), KINDS[name]).to_list() == [identifier]
+    found = writings(f"By {written} ran", name, identifier)
+    assert found == [written]
+    assert masked(f"By {written} ran", name) == "By RECORD ran"
+    assert without(f"By {written} ran. End.", *found) == "End."
+
+
+def test_a_character_that_stands_for_several_stays_where_nothing_is_mentioned() -> None:
+    text = "⑫ men, ½ hour, Straße ™ №"
+    assert masked(text, "arrest", "photo", "docket") == text
+
+
 POLICY = """
 version: 1
 rules: us-ny
