@@ -8,6 +8,7 @@ be derived that finds the identifier inside running text however it is written t
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -22,8 +23,10 @@ _SIGNS = (
     r"\x{0}-\x{2F}\x{3A}-\x{40}\x{5B}-\x{60}\x{7B}-\x{A9}\x{AB}-\x{B1}\x{B4}\x{B6}-\x{B8}\x{BB}\x{BF}"
     r"\x{2000}-\x{206F}\x{2212}\x{3000}\x{FEFF}"
 )
-_SEPARATOR = rf"[{_SIGNS}]{{0,3}}"
+_BETWEEN = 3
+_SEPARATOR = rf"[{_SIGNS}]{{0,{_BETWEEN}}}"
 _UNBOUNDED = 64
+_WAYS = 32  # sequences of character classes that are compared one by one to see how identifiers overlap
 
 
 class Pattern:
@@ -73,19 +76,73 @@ class Pattern:
         return _count(self._tree)
 
     @cached_property
+    def longest(self) -> int:
+        """Length of the longest identifier; unbounded repeats stop at 64."""
+        return _lengths(self._tree, longest=True)
+
+    @cached_property
     def compact(self) -> str:
         """RE2 pattern that finds the identifier in text, in any case and width, without separators inside."""
         return rf"(?:\b|_){_spell(self._tree, '')}(?:\b|_)"
 
     @cached_property
-    def apart(self) -> str:
-        """As `spaced`, but not next to other letters or digits: a date before it is not taken for its first digits."""
-        return rf"(?:\b|_){_spell(self._tree, _SEPARATOR)}(?:\b|_)"
-
-    @cached_property
     def spaced(self) -> str:
         """RE2 pattern that finds the identifier in text with up to three blanks, dashes or signs between characters."""
         return rf"{_spell(self._tree, _SEPARATOR)}"
+
+    @cached_property
+    def joined(self) -> str:
+        """As `spaced`, with all that follows as long as identifiers overlap: digits of a date before a number count."""
+        return self.spaced + (f"(?:{'|'.join(_SEPARATOR + tail for tail in self._tails)})*" if self._tails else "")
+
+    @cached_property
+    def starts(self) -> tuple[str, ...]:
+        """RE2 patterns, one for each length, of what may be an identifier at the start of a text; may match more."""
+        if self.shortest == self.longest:
+            return (f"^{self.spaced}",)
+        one = _class("".join(_alphabet(self._tree)))
+        lengths = range(max(self.shortest, 1), self.longest + 1)
+        return tuple(f"^{one}(?:{_SEPARATOR}{one}){{{length - 1}}}" for length in lengths)
+
+    @cached_property
+    def span(self) -> int:
+        """How many characters of a text an identifier takes at most."""
+        return self.longest + _BETWEEN * (self.longest - 1)
+
+    @property
+    def apart(self) -> bool:
+        """Whether two identifiers never overlap in a text."""
+        return not self._tails
+
+    @cached_property
+    def crowds(self) -> dict[str, str]:
+        """Characters that stand for several of an identifier's, such as a circled twelve, and what they stand for."""
+        several = {written: bare for written, bare in _expansions().items() if len(bare) > 1}
+        if _count(self._tree, ways=True) > _WAYS:
+            alphabet = _alphabet(self._tree)
+            return {written: bare for written, bare in several.items() if set(bare) <= alphabet}
+        ways = _ways(self._tree)
+        return {written: bare for written, bare in several.items() if any(_within(bare, way) for way in ways)}
+
+    @cached_property
+    def crowded(self) -> str:
+        """RE2 pattern of one such character; empty where there is none."""
+        return f"[{_numbered(self.crowds)}]" if self.crowds else ""
+
+    @cached_property
+    def crowded_starts(self) -> tuple[str, ...]:
+        """As `starts`, where some characters stand for several."""
+        one = f"[{_class(''.join(_alphabet(self._tree)))[1:-1]}{_numbered(self.crowds)}]"
+        shortest = -(-self.shortest // max(map(len, self.crowds.values()), default=1))
+        lengths = range(max(shortest, 1), self.longest + 1)
+        return tuple(f"^{one}(?:{_SEPARATOR}{one}){{{length - 1}}}" for length in lengths)
+
+    @cached_property
+    def _tails(self) -> list[str]:
+        """What an identifier that overlaps another may add behind it, longest first."""
+        if _count(self._tree, ways=True) > _WAYS:
+            return [_class("".join(_alphabet(self._tree)))]
+        return [_SEPARATOR.join(map(_class, tail)) for tail in _overhangs(_ways(self._tree))]
 
 
 def _walk(tree: Iterable[Any]) -> None:
@@ -127,33 +184,88 @@ def _characters(code: Any, value: Any) -> str:
     return characters
 
 
-def _lengths(tree: Iterable[Any]) -> int:
+def _lengths(tree: Iterable[Any], *, longest: bool = False) -> int:
     total = 0
     for code, value in tree:
         if code in (op.LITERAL, op.IN):
             total += 1
         elif code in (op.MAX_REPEAT, op.MIN_REPEAT):
-            total += value[0] * _lengths(value[2])
+            times = min(int(value[1]), _UNBOUNDED) if longest else value[0]
+            total += times * _lengths(value[2], longest=longest)
         elif code is op.SUBPATTERN:
-            total += _lengths(value[3])
+            total += _lengths(value[3], longest=longest)
         else:
-            total += min(_lengths(branch) for branch in value[1])
+            total += (max if longest else min)(_lengths(branch, longest=longest) for branch in value[1])
     return total
 
 
-def _count(tree: Iterable[Any]) -> int:
+def _count(tree: Iterable[Any], *, ways: bool = False) -> int:
+    """Identifiers that the pattern allows; with `ways`, the sequences of character classes that it allows."""
     total = 1
     for code, value in tree:
         if code in (op.LITERAL, op.IN):
-            total *= len(_characters(code, value))
+            total *= 1 if ways else len(_characters(code, value))
         elif code in (op.MAX_REPEAT, op.MIN_REPEAT):
-            each = _count(value[2])
+            each = _count(value[2], ways=ways)
             total *= sum(each**times for times in range(value[0], min(value[1], _UNBOUNDED) + 1))
         elif code is op.SUBPATTERN:
-            total *= _count(value[3])
+            total *= _count(value[3], ways=ways)
         else:
-            total *= sum(_count(branch) for branch in value[1])
+            total *= sum(_count(branch, ways=ways) for branch in value[1])
     return total
+
+
+def _ways(tree: Iterable[Any]) -> set[tuple[str, ...]]:
+    """Every sequence of character classes that the pattern allows."""
+    ways: set[tuple[str, ...]] = {()}
+    own: set[tuple[str, ...]]
+    for code, value in tree:
+        if code in (op.LITERAL, op.IN):
+            own = {(_characters(code, value),)}
+        elif code in (op.MAX_REPEAT, op.MIN_REPEAT):
+            times = range(value[0], min(value[1], _UNBOUNDED) + 1)
+            each = _ways(value[2])
+            own = {sum(chosen, ()) for count in times for chosen in itertools.product(each, repeat=count)}
+        elif code is op.SUBPATTERN:
+            own = _ways(value[3])
+        else:
+            own = set().union(*(_ways(branch) for branch in value[1]))
+        ways = {before + after for before in ways for after in own}
+    return ways
+
+
+def _within(bare: str, way: tuple[str, ...]) -> bool:
+    """Whether the characters may stand next to each other in a sequence of character classes."""
+    places = range(len(way) - len(bare) + 1)
+    return any(all(c in allowed for c, allowed in zip(bare, way[place:], strict=False)) for place in places)
+
+
+def _overhangs(ways: set[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """What stands behind one sequence where another starts inside it, longest first; none that is two others."""
+    found = {
+        other[len(one) - shift :]
+        for one in ways
+        for other in ways
+        for shift in range(len(one))
+        if all(set(left) & set(right) for left, right in zip(one[shift:], other, strict=False))
+    } - {()}
+    single = [tail for tail in found if not any(tail[:k] in found and tail[k:] in found for k in range(1, len(tail)))]
+    return sorted(single, key=lambda tail: (-len(tail), tail))
+
+
+def _alphabet(tree: Iterable[Any]) -> set[str]:
+    """Every character that the pattern allows anywhere."""
+    found: set[str] = set()
+    for code, value in tree:
+        if code in (op.LITERAL, op.IN):
+            found |= set(_characters(code, value))
+        elif code in (op.MAX_REPEAT, op.MIN_REPEAT):
+            found |= _alphabet(value[2])
+        elif code is op.SUBPATTERN:
+            found |= _alphabet(value[3])
+        else:
+            found |= set().union(*(_alphabet(branch) for branch in value[1]))
+    return found
 
 
 def _spell(tree: Iterable[Any], separator: str) -> str:
@@ -161,7 +273,7 @@ def _spell(tree: Iterable[Any], separator: str) -> str:
     pieces = []
     for code, value in tree:
         if code in (op.LITERAL, op.IN):
-            pieces.append("[" + "".join(_variants(character) for character in _characters(code, value)) + "]")
+            pieces.append(_class(_characters(code, value)))
         elif code in (op.MAX_REPEAT, op.MIN_REPEAT):
             low, high = int(value[0]), value[1]
             inner = _spell(value[2], separator)
@@ -178,17 +290,31 @@ def _spell(tree: Iterable[Any], separator: str) -> str:
 
 
 @cache
-def _spellings() -> dict[str, str]:
-    """For each canonical character, every single character that NFKC and upper case turn into it."""
-    found: dict[str, list[str]] = {character: [] for character in ALPHABET}
+def _expansions() -> dict[str, str]:
+    """For each character, what NFKC, upper case and the removal of signs make of it, where something is left."""
+    found = {}
     for number in range(0x110000):
-        character = chr(number)
         if not 0xD800 <= number < 0xE000:
-            folded = unicodedata.normalize("NFKC", character).upper()
-            if folded in found and folded != "":
-                found[folded].append(character)
-    return {canonical: "".join(rf"\x{{{ord(c):X}}}" for c in written) for canonical, written in found.items()}
+            folded = unicodedata.normalize("NFKC", chr(number)).upper()
+            if bare := "".join(character for character in folded if character in ALPHABET):
+                found[chr(number)] = bare
+    return found
 
 
-def _variants(character: str) -> str:
-    return _spellings()[character]
+@cache
+def _spellings() -> dict[str, str]:
+    """For each canonical character, every single character that stands for it, such as a full-width or circled one."""
+    found: dict[str, list[str]] = {character: [] for character in ALPHABET}
+    for written, bare in _expansions().items():
+        if len(bare) == 1:
+            found[bare].append(written)
+    return {canonical: _numbered(written) for canonical, written in found.items()}
+
+
+def _numbered(characters: Iterable[str]) -> str:
+    return "".join(rf"\x{{{ord(character):X}}}" for character in characters)
+
+
+def _class(characters: str) -> str:
+    """Class of every spelling of the characters."""
+    return "[" + "".join(_spellings()[character] for character in sorted(characters)) + "]"

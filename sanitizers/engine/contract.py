@@ -21,10 +21,13 @@ import pyarrow as pa
 
 from sanitizers.errors import Fault, Faults, SourceFailure
 from sanitizers.identifiers import Key, Kind, Tokens, as_text, join_parts, sentinel_tokens, tokenise
+from sanitizers.patterns import Pattern
 
 ROW = "sealproof_row"
 SENTINEL_ROW = -1
 THREADS = 2
+_PIECE = 256  # characters of a run that are looked at together
+_PIECES = 1 << 11  # pieces of runs that are in memory together
 
 TOKEN_SCHEMA = pa.schema(
     [("ref", pa.int16()), ("row", pa.int64()), ("pos", pa.int32()), ("hi", pa.uint64()), ("lo", pa.uint64())]
@@ -263,28 +266,55 @@ def mentions_of(
     frame = pl.DataFrame({"row": np.arange(base, base + len(texts)), "text": texts}).drop_nulls()
     for name, kind in kinds.items():
         assert kind.form is not None  # noqa: S101 - the policy has refused texts that mention composite kinds
-        form = kind.form
-        spellings = [pattern.replace(r"\b", r"(?-u:\b)") for pattern in (form.compact, form.apart, form.spaced)]
-        found = pl.concat(
-            frame.select("row", pl.col("text").str.extract_all(pattern).alias("written"))
-            .filter(pl.col("written").list.len() > 0)
-            .explode("written")
-            for pattern in spellings
-        ).unique()
-        bare = found["written"].str.normalize("NFKC").str.replace_all(r"[^0-9A-Za-z]", "")
-        tokens = tokenise(bare, name=name, kind=kind, key=key)
-        hit = found[tokens.row]
-        yield pa.record_batch(
-            [
-                pa.array(np.full(len(hit), ref, np.int16)),
-                pa.array([name] * len(hit), pa.string()),
-                hit["row"].to_arrow().cast(pa.int64()),
-                pa.array(tokens.hi),
-                pa.array(tokens.lo),
-                hit["written"].to_arrow().cast(pa.string()),
-            ],
-            schema=MENTION_SCHEMA,
-        )
+        for found in _candidates(frame, kind.form):
+            bare = found["written"].str.normalize("NFKC").str.to_uppercase().str.replace_all(r"[^0-9A-Z]", "")
+            tokens = tokenise(bare, name=name, kind=kind, key=key)
+            hit = found[tokens.row]
+            yield pa.record_batch(
+                [
+                    pa.array(np.full(len(hit), ref, np.int16)),
+                    pa.array([name] * len(hit), pa.string()),
+                    hit["row"].to_arrow().cast(pa.int64()),
+                    pa.array(tokens.hi),
+                    pa.array(tokens.lo),
+                    hit["written"].to_arrow().cast(pa.string()),
+                ],
+                schema=MENTION_SCHEMA,
+            )
+
+
+def _candidates(frame: pl.DataFrame, form: Pattern) -> Iterator[pl.DataFrame]:
+    """What may be an identifier in the texts, from every start and of every length: others before it hide none."""
+    runs = (
+        frame.select("row", pl.col("text").str.extract_all(form.joined).alias("written"))
+        .filter(pl.col("written").list.len() > 0)
+        .explode("written")
+        .unique()
+    )
+    if form.apart:
+        yield runs
+    else:
+        yield from _starting(runs, form.span, form.starts)
+    if form.crowded:
+        rare = frame.filter(pl.col("text").str.contains(form.crowded)).rename({"text": "written"})
+        yield from _starting(rare, form.span, form.crowded_starts, holding=form.crowded)
+
+
+def _starting(texts: pl.DataFrame, span: int, patterns: Sequence[str], *, holding: str = "") -> Iterator[pl.DataFrame]:
+    """What fits one of the patterns, from every character of the texts; what holds a certain one only, where given."""
+    # In two steps, so that a long text is not walked again from its start for every character.
+    pieces = _windows(texts, _PIECE + span, step=_PIECE)
+    for some in pieces.iter_slices(_PIECES):
+        windows = _windows(some, span, step=1).filter(pl.col("written").str.contains(holding))
+        found = [windows.select("row", pl.col("written").str.extract(f"({pattern})", 1)) for pattern in patterns]
+        yield pl.concat(found).drop_nulls().unique()
+
+
+def _windows(frame: pl.DataFrame, length: int, *, step: int) -> pl.DataFrame:
+    """What stands from every `step`-th character of the texts, up to `length` characters."""
+    starts = pl.int_ranges(0, pl.col("written").str.len_chars(), step).alias("start")
+    placed = frame.with_columns(starts).explode("start")
+    return placed.select("row", pl.col("written").str.slice(pl.col("start"), length))
 
 
 def malformed_faults(parts: Sequence[Part], lookups: Sequence[Lookup], tally: Tally, where: str) -> Faults:

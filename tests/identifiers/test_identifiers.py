@@ -395,7 +395,7 @@ def mentioned(text: str, *names: str) -> list[str]:
 
 def masked(text: str, name: str) -> str:
     form = KINDS[name].form
-    for pattern in (form.compact, form.apart, form.spaced):
+    for pattern in (form.compact, form.joined):
         text = pc.replace_substring_regex(pa.array([text]), pattern, "RECORD")[0].as_py()
     return text
 
