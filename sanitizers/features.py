@@ -22,7 +22,7 @@ import pyarrow.parquet
 
 from sanitizers import digest, publish
 from sanitizers.digest import CHAIN
-from sanitizers.documents import nearest
+from sanitizers.documents import nearest, nearest_column
 from sanitizers.engine.duckdb import DuckDB
 from sanitizers.engine.forms import ROWS, RawFile
 from sanitizers.errors import ConfigurationError, EngineFailure, Fault, Faults, PublishFailure, SourceFailure
@@ -219,7 +219,7 @@ def _unbound(connection: duckdb.DuckDBPyConnection, query: Query, bound: dict[st
     columns = "SELECT column_name FROM duckdb_columns() WHERE list_contains(?, table_name)"
     known = {row[0] for row in _execute(connection, query, columns, [sorted(query.reads)]).fetchall()}
     if bound.get("error_subtype") == "COLUMN_NOT_FOUND":
-        return fault("no such column", nearest(name, known))
+        return fault("no such column", nearest_column(name, sorted(known)))
     remedy = "look at names, GROUP BY and types: every column of a CSV source is text until it is CAST"
     return fault(f"the engine cannot make out the query ({bound.get('error_type')})", remedy)
 

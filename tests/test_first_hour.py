@@ -1,0 +1,59 @@
+"""What somebody in a hurry does in the first hour: each mishap ends as it should, and says what mends it."""
+
+from __future__ import annotations
+
+import pytest
+
+from sanitizers.errors import COULD_NOT_CHECK, USAGE
+from tests.cli_world import CANARY, SEALED, Outcome, World, department, world
+
+__all__ = ["department", "world"]
+
+
+def refused(outcome: Outcome, code: int, *words: str) -> None:
+    """The run ended with `code`, its message holds `words`, and nothing of the data came out."""
+    leaked = sum(secret in outcome.told for secret in (SEALED, SEALED.lower(), CANARY))
+    assert leaked == 0
+    assert outcome.code == code, outcome.err
+    for word in words:
+        assert word in outcome.err
+    assert "fault of its own" not in outcome.err
+
+
+def unpublished(world: World) -> None:
+    """Strip has left no folder, and no file of its run."""
+    assert not (world / "clean").exists()
+    left = world / ".clean.sealproof"
+    assert not left.exists() or [path.name for path in left.iterdir()] == ["lock"]
+
+
+def as_csv(world: World, rows: str | bytes, read: str = "{}") -> None:
+    """The arrests come as CSV."""
+    world.write("raw/arrests.csv", rows)
+    world.amend("sealing.yaml", "path: raw/arrests.parquet", f"path: raw/arrests.csv\n    read: {read}")
+
+
+ROWS = f"{SEALED},0000000001,{CANARY},31\nK17000001,,plain,22\n"
+HEADER = "arrest_number,photo_number,note,age\n"
+
+
+# -- a header that is missing -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rows", [ROWS, f"{SEALED},{SEALED.lower()},arrest_numbr,31\n"])
+def test_cells_that_stand_where_a_header_is_missing_are_not_told(world: World, rows: str) -> None:
+    as_csv(world, rows)
+    for outcome in (world.strip(), world.check()):
+        refused(outcome, USAGE, "arrest_number", "none of its 4 columns; is the header missing?")
+        told = sum(cell in outcome.err for cell in ("arrest_numbr", "K17000001", "0000000001"))
+        assert told == 0
+    unpublished(world)
+
+
+def test_an_output_without_header_shows_none_of_its_cells(world: World) -> None:
+    world.write("ranked.csv", f"201700000001,{SEALED},1\n201700000002,x,2\n")
+    given = ["--output", "candidates", "--out", world / "filtered.csv"]
+    outcome = world.run("filter", world / "ranked.csv", *world.keyed, *given)
+    refused(outcome, USAGE, "candidate", "is the header missing?")
+    told = "201700000001" in outcome.err
+    assert not told
