@@ -25,6 +25,7 @@ from sanitizers.digest import CHAIN
 from sanitizers.documents import nearest, nearest_column
 from sanitizers.engine.duckdb import DuckDB
 from sanitizers.engine.forms import ROWS, RawFile
+from sanitizers.engine.interrupts import interruptible
 from sanitizers.errors import ConfigurationError, EngineFailure, Fault, Faults, PublishFailure, SourceFailure
 from sanitizers.policy import Policy
 from sanitizers.queries import TIE, Query, queries, quoted
@@ -279,7 +280,8 @@ def _execute(
 ) -> duckdb.DuckDBPyConnection:
     """Run a statement for a query; the engine's own words are withheld, because they may quote the data."""
     try:
-        return connection.execute(sql, bound)
+        with interruptible():
+            return connection.execute(sql, bound)
     except duckdb.Error as error:
         tie = TIE.search(str(error))
         unfit = isinstance(error, duckdb.DataError | duckdb.InvalidInputException)
@@ -310,7 +312,8 @@ def _unfit(connection: duckdb.DuckDBPyConnection, query: Query) -> Fault:
 
 def _runs(connection: duckdb.DuckDBPyConnection, query: Query, counted: str) -> bool:
     try:
-        connection.execute(f"SELECT count({counted}) FROM ({query.sql}) AS answer")  # noqa: S608 - a checked tree
+        with interruptible():
+            connection.execute(f"SELECT count({counted}) FROM ({query.sql}) AS answer")  # noqa: S608 - a checked tree
     except duckdb.Error:
         return False
     return True

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
-from sanitizers.errors import COULD_NOT_CHECK, USAGE
+from sanitizers.engine import contract, writing
+from sanitizers.errors import INTERRUPTED, USAGE
 from tests.cli_world import CANARY, SEALED, Outcome, World, department, world
 
 __all__ = ["department", "world"]
@@ -57,3 +64,42 @@ def test_an_output_without_header_shows_none_of_its_cells(world: World) -> None:
     refused(outcome, USAGE, "candidate", "is the header missing?")
     told = "201700000001" in outcome.err
     assert not told
+
+
+# -- Ctrl-C -----------------------------------------------------------------------------------------------------------
+
+
+def interrupting(genuine: Callable[..., Any]) -> Callable[..., Any]:
+    """Press Ctrl-C on the way, and let the engine notice."""
+
+    def pressed(*given: Any, **named: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.5)
+        return genuine(*given, **named)
+
+    return pressed
+
+
+@pytest.mark.parametrize(("room", "step"), [(contract, "_tokens_of"), (contract, "mentions_of"), (writing, "_kept")])
+def test_ctrl_c_while_the_engine_works_is_no_fault(
+    world: World, monkeypatch: pytest.MonkeyPatch, room: Any, step: str
+) -> None:
+    monkeypatch.setattr(room, step, interrupting(getattr(room, step)))
+    outcome = world.strip()
+    assert (outcome.code, outcome.err.strip()) == (INTERRUPTED, "interrupted")
+    unpublished(world)
+
+
+def test_ctrl_c_while_features_are_computed_is_no_fault(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert world.strip().code == 0
+    long = "SELECT arrests.age, count(*) AS arrests FROM arrests, arrests AS b" + ", arrests AS {}" * 25
+    world.write("features/ages.sql", long.format(*(f"t{n}" for n in range(25))) + " GROUP BY arrests.age\n")
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, 1.5)
+    try:
+        outcome = world.features()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert (outcome.code, outcome.err.strip()) == (INTERRUPTED, "interrupted")
+    assert not (world / "features-out").exists()

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from sanitizers.engine.forms import ROWS, Form, Reading
+from sanitizers.engine.interrupts import interruptible
 from sanitizers.errors import EngineFailure, Fault, SealproofError
 
 T = TypeVar("T")
@@ -70,14 +71,15 @@ def _ahead(items: Iterable[T]) -> Iterator[T]:
 def _write_csv(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], reading: Reading) -> None:
     """CSV through DuckDB, which writes null as nothing and an empty text as two quotes, and quotes where it must."""
     stopped: list[BaseException] = []
-    failure: SealproofError | OSError | None = None
+    failure: BaseException | None = None
     with duckdb.connect(config={"threads": 1}) as connection:
         connection.register("clean", pa.RecordBatchReader.from_batches(schema, _kept(batches, stopped)))
         target, mark = (text.replace("'", "''") for text in (str(path), reading.delimiter))
         try:
-            connection.execute(f"COPY clean TO '{target}' (FORMAT csv, HEADER, DELIMITER '{mark}')")  # noqa: S608
+            with interruptible():
+                connection.execute(f"COPY clean TO '{target}' (FORMAT csv, HEADER, DELIMITER '{mark}')")  # noqa: S608
         except duckdb.Error as error:
-            own = next((one for one in stopped if isinstance(one, SealproofError | OSError)), None)
+            own = next((one for one in stopped if isinstance(one, SealproofError | OSError | KeyboardInterrupt)), None)
             failure = own or EngineFailure(Fault(f"CSV cannot be written ({type(error).__name__})", where=path.name))
     if failure:
         failure.__context__ = failure.__cause__ = None
@@ -88,7 +90,7 @@ def _kept(batches: Iterable[pa.RecordBatch], stopped: list[BaseException]) -> It
     """The same batches; an error on the way is kept, as DuckDB would wrap it in text."""
     try:
         yield from batches
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
         stopped.append(error)
         raise
 
