@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sanitizers.engine import contract, writing
-from sanitizers.errors import INTERRUPTED, USAGE
+from sanitizers.errors import COULD_NOT_CHECK, INTERRUPTED, USAGE
 from tests.cli_world import CANARY, SEALED, Outcome, World, department, world
 
 __all__ = ["department", "world"]
@@ -103,3 +103,39 @@ def test_ctrl_c_while_features_are_computed_is_no_fault(world: World, monkeypatc
         signal.signal(signal.SIGALRM, before)
     assert (outcome.code, outcome.err.strip()) == (INTERRUPTED, "interrupted")
     assert not (world / "features-out").exists()
+
+
+# -- files without rows -----------------------------------------------------------------------------------------------
+
+
+def test_an_empty_file_is_called_empty(world: World) -> None:
+    for name in ("raw/photos.csv", "raw/arrests.parquet"):
+        world.write(name, "")
+    for outcome in (world.strip(), world.check()):
+        refused(outcome, COULD_NOT_CHECK, "photos.csv: the file is empty", "arrests.parquet: the file is empty")
+        refused(outcome, COULD_NOT_CHECK, "deliver the file again")
+    unpublished(world)
+
+
+def test_an_empty_file_among_several_is_called_empty(world: World) -> None:
+    world.amend("sealing.yaml", "raw/photos.csv", "raw/photos*.csv")
+    world.write("raw/photos-2.csv", "")
+    refused(world.strip(), COULD_NOT_CHECK, "photos-2.csv: the file is empty")
+    unpublished(world)
+
+
+def test_an_empty_feed_is_called_empty(world: World) -> None:
+    world.write("feed.csv", "")
+    refused(world.add(), COULD_NOT_CHECK, "feed.csv: the file is empty")
+
+
+def test_an_empty_output_is_called_empty(world: World) -> None:
+    world.write("ranked.csv", "")
+    given = ["--output", "candidates", "--out", world / "filtered.csv"]
+    refused(world.run("filter", world / "ranked.csv", *world.keyed, *given), COULD_NOT_CHECK, "the file is empty")
+
+
+def test_a_first_line_without_names_is_no_header(world: World) -> None:
+    world.write("raw/photos.csv", "\n\n")
+    refused(world.strip(), COULD_NOT_CHECK, "photos.csv, line 1: has no header")
+    unpublished(world)

@@ -108,14 +108,28 @@ class RawFile:
     def _parquet_fault(self, error: Exception) -> Fault:
         if isinstance(error, FileNotFoundError):
             return Fault("is not there", "name an existing file", where=str(self.path))
+        if self._empty:
+            return self._empty
         problem = "cannot be read as Parquet (truncated or damaged)"
         return Fault(problem, "deliver the file again", where=str(self.path))
 
+    @property
+    def _empty(self) -> Fault | None:
+        """The fault of a file without a byte, which is told apart: Arrow's readers do not end well on it."""
+        if self.path.is_file() and not self.path.stat().st_size:
+            return Fault("the file is empty", "deliver the file again", where=str(self.path))
+        return None
+
     def _header(self) -> list[str]:
-        fault = None
+        fault = self._empty
+        if fault:
+            raise SourceFailure(fault)
         try:
             with self.path.open(encoding=_codec(self.reading.encoding, self.path), newline="") as stream:
-                return next(csv.reader(stream, delimiter=self.reading.delimiter), [])
+                names = next(csv.reader(stream, delimiter=self.reading.delimiter), [])
+            if names:
+                return names
+            fault = Fault("has no header in its first line", "deliver the file again", where=str(self.path), line=1)
         except OSError as error:
             fault = Fault(f"cannot be read ({error.strerror})", "name an existing file", where=str(self.path))
         except UnicodeDecodeError:
