@@ -139,3 +139,42 @@ def test_a_first_line_without_names_is_no_header(world: World) -> None:
     world.write("raw/photos.csv", "\n\n")
     refused(world.strip(), COULD_NOT_CHECK, "photos.csv, line 1: has no header")
     unpublished(world)
+
+
+# -- columns without a name -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+@pytest.mark.parametrize("delimiter", [",", ";"])
+@pytest.mark.parametrize(
+    ("raw", "clean"),
+    [
+        (f',arrest_number,age\n0,{SEALED},31\n1,K17000001,\n2,Q17000003,"§,;"""\n', (0, 2, 3)),
+        (f"arrest_number,age,\n{SEALED},31,\nK17000001,22,\n", (0, 2)),
+    ],
+)
+def test_a_column_without_a_name_passes_as_it_is(
+    world: World, raw: str, clean: tuple[int, ...], delimiter: str, encoding: str
+) -> None:
+    raw = raw.replace(",", "\0").replace(";", ",").replace("\0", delimiter)
+    as_csv(world, raw.encode(encoding), f'{{delimiter: "{delimiter}", encoding: {encoding}}}')
+    world.amend("sealing.yaml", "      photo_number:  {kind: photo_number, on_seal: {redact: []}, carries: any}\n", "")
+    world.amend(
+        "sealing.yaml", "purpose: predictive-model", "purpose: predictive-model\npublish: {arrest_number: plain}"
+    )
+    assert world.check().code == 0
+    outcome = world.strip()
+    assert outcome.code == 0, outcome.err
+    lines = raw.splitlines(keepends=True)
+    expected = "".join(lines[number] for number in clean)
+    assert (world / "clean/arrests.csv").read_bytes().decode(encoding) == expected
+    world.write("features/ages.sql", "SELECT CAST(arrests.age AS BIGINT) AS age, count(*) AS arrests FROM arrests "
+                "WHERE arrests.age <> '' AND length(arrests.age) = 2 GROUP BY arrests.age\n")  # fmt: skip
+    assert world.features().code == 0
+
+
+def test_names_that_differ_in_case_only_are_refused_before_anything_is_read(world: World) -> None:
+    as_csv(world, f"arrest_number,photo_number,age,AGE\n{SEALED},,31,{CANARY}\n")
+    refused(world.strip(), USAGE, "arrests, AGE: differs from another column in case only")
+    refused(world.check(), USAGE, "age", "in case only")
+    unpublished(world)
