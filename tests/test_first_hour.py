@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sanitizers.engine import contract, writing
-from sanitizers.errors import COULD_NOT_CHECK, INTERRUPTED, USAGE
+from sanitizers.errors import CONTAMINATED, COULD_NOT_CHECK, INTERRUPTED, USAGE
 from tests.cli_world import CANARY, SEALED, Outcome, World, department, world
 
 __all__ = ["department", "world"]
@@ -177,4 +177,54 @@ def test_names_that_differ_in_case_only_are_refused_before_anything_is_read(worl
     as_csv(world, f"arrest_number,photo_number,age,AGE\n{SEALED},,31,{CANARY}\n")
     refused(world.strip(), USAGE, "arrests, AGE: differs from another column in case only")
     refused(world.check(), USAGE, "age", "in case only")
+    unpublished(world)
+
+
+# -- byte order marks -------------------------------------------------------------------------------------------------
+
+BOM = b"\xef\xbb\xbf"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "UTF8"])
+@pytest.mark.parametrize("mark", [b"", BOM])
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_a_byte_order_mark_is_no_name_and_is_kept_as_it_is(
+    world: World, encoding: str, mark: bytes, quote: str
+) -> None:
+    header = HEADER.replace("arrest_number", f"{quote}arrest_number{quote}")
+    as_csv(world, mark + f"{header}{ROWS}".encode(), f"{{encoding: {encoding}}}")
+    world.amend("sealing.yaml", "purpose: predictive-model", "purpose: predictive-model\npublish: {arrest_number: plain}")
+    assert world.check().code == 0
+    outcome = world.strip()
+    assert outcome.code == 0, outcome.err
+    assert (world / "clean/arrests.csv").read_bytes() == mark + f"{HEADER}K17000001,,plain,22\n".encode()
+    assert world.gate(world / "clean/arrests.csv").code == 0
+    assert world.gate(world / "raw/arrests.csv").code == CONTAMINATED
+
+
+def test_a_feed_and_an_output_may_start_with_a_byte_order_mark(world: World) -> None:
+    world.write("feed.csv", BOM + (world / "feed.csv").read_bytes())
+    assert world.add().code == 0
+    world.write("ranked.csv", BOM + b"candidate,rank\n201700000002,1\n")
+    outcome = world.run("filter", world / "ranked.csv", *world.keyed, "--output", "candidates", "--out", world / "f.csv")
+    assert outcome.code == 0, outcome.err
+    assert (world / "f.csv").read_bytes() == (world / "ranked.csv").read_bytes()
+
+
+# -- a header and nothing else ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+@pytest.mark.parametrize("mark", [b"", BOM])
+def test_a_header_alone_is_a_table_without_rows(world: World, end: str, mark: bytes) -> None:
+    as_csv(world, mark + HEADER.strip().encode() + end.encode())
+    assert world.check().code == 0
+    outcome = world.strip()
+    assert outcome.code == 0, outcome.err
+    assert (world / "clean/arrests.csv").read_bytes() == mark + HEADER.encode()
+
+
+def test_a_header_that_breaks_off_in_a_quote_is_refused(world: World) -> None:
+    as_csv(world, 'arrest_number,photo_number,note,"age')
+    refused(world.strip(), COULD_NOT_CHECK, "arrests.csv")
     unpublished(world)

@@ -114,6 +114,15 @@ class RawFile:
         return Fault(problem, "deliver the file again", where=str(self.path))
 
     @property
+    def written(self) -> Reading:
+        """How a CSV file is written in fact: UTF-8 starts with a byte order mark in one file and not in another."""
+        encoding = _codec(self.reading.encoding, self.path)
+        if encoding in ("utf-8", "utf-8-sig"):
+            with self.path.open("rb") as stream:
+                encoding = "utf-8-sig" if stream.read(3) == codecs.BOM_UTF8 else "utf-8"
+        return self.reading.model_copy(update={"encoding": encoding})
+
+    @property
     def _empty(self) -> Fault | None:
         """The fault of a file without a byte, which is told apart: Arrow's readers do not end well on it."""
         if self.path.is_file() and not self.path.stat().st_size:
@@ -125,7 +134,7 @@ class RawFile:
         if fault:
             raise SourceFailure(fault)
         try:
-            with self.path.open(encoding=_codec(self.reading.encoding, self.path), newline="") as stream:
+            with self.path.open(encoding=self.written.encoding, newline="") as stream:
                 names = next(csv.reader(stream, delimiter=self.reading.delimiter), [])
             if names:
                 return names

@@ -42,7 +42,7 @@ def write(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], *, f
         return
     header = "" if all(schema.names) else _header(schema.names, reading)
     _write_csv(path, schema, batches, reading, header=not header)
-    if header or reading.encoding.lower().replace("-", "") != "utf8":
+    if header or reading.encoding != "utf-8":
         _transcode(path, reading.encoding, header)
 
 
