@@ -193,7 +193,9 @@ def test_a_byte_order_mark_is_no_name_and_is_kept_as_it_is(
 ) -> None:
     header = HEADER.replace("arrest_number", f"{quote}arrest_number{quote}")
     as_csv(world, mark + f"{header}{ROWS}".encode(), f"{{encoding: {encoding}}}")
-    world.amend("sealing.yaml", "purpose: predictive-model", "purpose: predictive-model\npublish: {arrest_number: plain}")
+    world.amend(
+        "sealing.yaml", "purpose: predictive-model", "purpose: predictive-model\npublish: {arrest_number: plain}"
+    )
     assert world.check().code == 0
     outcome = world.strip()
     assert outcome.code == 0, outcome.err
@@ -206,7 +208,9 @@ def test_a_feed_and_an_output_may_start_with_a_byte_order_mark(world: World) -> 
     world.write("feed.csv", BOM + (world / "feed.csv").read_bytes())
     assert world.add().code == 0
     world.write("ranked.csv", BOM + b"candidate,rank\n201700000002,1\n")
-    outcome = world.run("filter", world / "ranked.csv", *world.keyed, "--output", "candidates", "--out", world / "f.csv")
+    outcome = world.run(
+        "filter", world / "ranked.csv", *world.keyed, "--output", "candidates", "--out", world / "f.csv"
+    )
     assert outcome.code == 0, outcome.err
     assert (world / "f.csv").read_bytes() == (world / "ranked.csv").read_bytes()
 

@@ -28,6 +28,7 @@ from sanitizers.errors import ConfigurationError, Fault, Faults, SourceFailure
 Form = Literal["parquet", "csv"]
 FORMS: dict[str, Form] = {".parquet": "parquet", ".csv": "csv"}
 ROWS = 1 << 17
+_LINE = 1 << 16
 
 
 class Reading(Strict):
@@ -145,6 +146,12 @@ class RawFile:
             fault = self._encoding_fault()
         raise SourceFailure(fault)
 
+    def _header_alone(self) -> bool:
+        """Whether the file is one line without an end, which Arrow does not take for a header; no quote is open."""
+        with self.path.open("rb") as stream:
+            start = stream.read(_LINE)
+        return len(start) < _LINE and not re.search(rb"[\r\n]", start) and start.count(b'"') % 2 == 0
+
     def csv_batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """The rows of a CSV file, whatever its ending."""
         ragged: list[pa.csv.InvalidRow] = []
@@ -154,6 +161,8 @@ class RawFile:
             return "error"
 
         schema = self.csv_schema
+        if self._header_alone():
+            return
         problem = False
         try:
             reader = pa.csv.open_csv(
