@@ -8,11 +8,18 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pandas as pd
+import pyarrow as pa
 import pytest
 
 from sanitizers.engine import contract, writing
 from sanitizers.errors import CONTAMINATED, COULD_NOT_CHECK, INTERRUPTED, USAGE
-from tests.cli_world import CANARY, SEALED, Outcome, World, department, world
+from sanitizers.identifiers import Key
+from sanitizers.outputs import filter_output
+from sanitizers.policy import Policy
+from sanitizers.register.snapshot import load
+from sanitizers.strip import strip
+from tests.cli_world import ARRESTS, CANARY, SEALED, Outcome, World, department, world
 
 __all__ = ["department", "world"]
 
@@ -232,3 +239,38 @@ def test_a_header_that_breaks_off_in_a_quote_is_refused(world: World) -> None:
     as_csv(world, 'arrest_number,photo_number,note,"age')
     refused(world.strip(), COULD_NOT_CHECK, "arrests.csv")
     unpublished(world)
+
+
+# -- a name that stands twice -----------------------------------------------------------------------------------------
+
+
+def test_a_parquet_file_with_a_column_name_twice_is_refused(world: World) -> None:
+    rows = pa.table([*ARRESTS.values(), [1, 2, 3, 4]], [*ARRESTS, "age"])
+    world.write("raw/arrests.parquet", rows)
+    refused(world.strip(), COULD_NOT_CHECK, "arrests.parquet: has a column name twice", "rename one")
+    refused(world.check(), COULD_NOT_CHECK, "has a column name twice")
+    unpublished(world)
+
+
+def test_a_frame_may_have_a_name_twice_that_the_policy_does_not_know(world: World) -> None:
+    arrests = pd.DataFrame(ARRESTS)
+    note = arrests[["note"]].astype("category")
+    given = {
+        "arrests": pd.concat([arrests, arrests[["age"]], note], axis=1),
+        "photos": pd.read_csv(world / "raw/photos.csv", sep=";", dtype=str),
+        "complaints": pd.read_csv(world / "raw/complaints.csv", dtype=str),
+    }
+    policy, key = Policy.load(world / "sealing.yaml"), Key.load(world / "key")
+    clean, _ = strip(given, policy=policy, snapshot=load(world / "city.snap"), key=key)
+    assert list(clean["arrests"].columns) == [*ARRESTS, "age", "note"]
+    assert clean["arrests"]["age"].to_numpy().tolist() == [[22, 22], [45, 45], [19, 19]]
+    assert list(clean["arrests"].iloc[:, -1].cat.categories) == ["", "plain", CANARY]
+
+
+def test_a_filtered_frame_may_have_a_name_twice_that_the_policy_does_not_know(world: World) -> None:
+    output = Policy.load(world / "sealing.yaml").outputs["candidates"]
+    ranked = pd.DataFrame({"candidate": ["201700000001", "201700000002"], "rank": [1, 2]})
+    twice = pd.DataFrame([["a", "b"], ["c", "d"]], columns=["why", "why"]).astype("category")
+    given = pd.concat([ranked, twice], axis=1)
+    kept, _ = filter_output(given, output, snapshot=load(world / "city.snap"), key=Key.load(world / "key"))
+    assert kept.equals(given)

@@ -68,23 +68,26 @@ class RawFile:
         Raises
         ------
         SourceFailure
-            Not readable, truncated, a header with a name twice.
+            Not readable, truncated, a column name that stands twice.
         """
-        if self.form == "parquet":
-            try:
-                return pa.parquet.read_schema(self.path).remove_metadata()
-            except (pa.ArrowException, OSError) as error:
-                fault = self._parquet_fault(error)
-            raise SourceFailure(fault)
-        return self.csv_schema
+        return self._each_once(self._parquet_schema()) if self.form == "parquet" else self.csv_schema
 
     @property
     def csv_schema(self) -> pa.Schema:
         """The columns of a CSV file, whatever its ending."""
-        names = self._header()
-        if len(set(names)) < len(names):
-            raise SourceFailure(Fault("has a column name twice", "rename one", where=str(self.path), line=1))
-        return pa.schema([(name, pa.string()) for name in names])
+        return self._each_once(pa.schema([(name, pa.string()) for name in self._header()]), line=1)
+
+    def _each_once(self, schema: pa.Schema, line: int | None = None) -> pa.Schema:
+        if len(set(schema.names)) < len(schema.names):
+            raise SourceFailure(Fault("has a column name twice", "rename one", where=str(self.path), line=line))
+        return schema
+
+    def _parquet_schema(self) -> pa.Schema:
+        try:
+            return pa.parquet.read_schema(self.path).remove_metadata()
+        except (pa.ArrowException, OSError) as error:
+            fault = self._parquet_fault(error)
+        raise SourceFailure(fault)
 
     def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """The file's rows in order, `columns` only.
