@@ -274,3 +274,14 @@ def test_a_filtered_frame_may_have_a_name_twice_that_the_policy_does_not_know(wo
     given = pd.concat([ranked, twice], axis=1)
     kept, _ = filter_output(given, output, snapshot=load(world / "city.snap"), key=Key.load(world / "key"))
     assert kept.equals(given)
+
+
+# -- a delimiter that cannot be one -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("delimiter", ["'\"'", '"\\n"', '"\\r"', '"\\0"', "§"])
+def test_a_delimiter_that_cannot_part_cells_is_refused(world: World, delimiter: str) -> None:
+    world.amend("sealing.yaml", 'read: {delimiter: ";"}', f"read: {{delimiter: {delimiter}}}")
+    for outcome in (world.strip(), world.check()):
+        refused(outcome, USAGE, "sealing.yaml, line 15, sources.photos.read.delimiter", "write the character that does")
+    unpublished(world)

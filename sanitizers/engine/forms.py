@@ -20,7 +20,7 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from sanitizers.documents import Strict
 from sanitizers.errors import ConfigurationError, Fault, Faults, SourceFailure
@@ -36,6 +36,14 @@ class Reading(Strict):
 
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     encoding: str = "utf-8"
+
+    @field_validator("delimiter")
+    @classmethod
+    def _parts_cells(cls, delimiter: str) -> str:
+        if delimiter in '"\r\n\0' or not delimiter.isascii():
+            unfit = "a quote, the end of a line or a character outside ASCII cannot part cells"
+            raise ValueError(f"{unfit}; write the character that does, as `;`")
+        return delimiter
 
 
 @dataclass(frozen=True)
