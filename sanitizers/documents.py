@@ -7,7 +7,8 @@ model. Missing means strict; there is no lenient mode.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -120,6 +121,38 @@ def nearest(word: str, known: Mapping[str, Any] | list[str] | set[str]) -> str:
     """
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f"did you mean `{close[0]}`?" if close else f"known: {', '.join(sorted(known)) or 'none'}"
+
+
+def nearest_column(word: str, names: Sequence[object]) -> str:
+    """Remedy that names the column of a data file nearest to `word`.
+
+    Where the header is missing, what stands for names are cells: no name is told of a header that may be a row, and
+    none that is not close to what was asked for.
+
+    Examples
+    --------
+    >>> nearest_column("clearedby", ["complaint_number", "cleared_by"])
+    'did you mean `cleared_by`?'
+    >>> nearest_column("arrest_number", ["K17000001", "arrest"])
+    'none of its 2 columns; is the header missing?'
+    """
+    told = [str(name) for name in names]
+    close = difflib.get_close_matches(word, told, n=1, cutoff=0.6)
+    if close and not any(maybe_cell(name) for name in told):
+        return f"did you mean `{close[0]}`?"
+    return f"none of its {len(told)} columns; is the header missing?"
+
+
+def maybe_cell(name: str) -> bool:
+    """Whether what stands for a column's name may be a cell, as an identifier, a number or a date is.
+
+    Examples
+    --------
+    >>> [maybe_cell(name) for name in ("photo_2", "K17000001", "AB-123", "31", "2019-01-31", "")]
+    [False, True, True, True, True, False]
+    """
+    digits, letters = (sum(map(of, name)) for of in (str.isdigit, str.isalpha))
+    return digits > 0 and (digits >= letters or re.search(r"\d{4}", name) is not None)
 
 
 def _known_keys(model: Any, location: tuple[str | int, ...]) -> list[str]:

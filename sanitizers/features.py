@@ -22,9 +22,10 @@ import pyarrow.parquet
 
 from sanitizers import digest, publish
 from sanitizers.digest import CHAIN
-from sanitizers.documents import nearest
+from sanitizers.documents import nearest, nearest_column
 from sanitizers.engine.duckdb import DuckDB
 from sanitizers.engine.forms import ROWS, RawFile
+from sanitizers.engine.interrupts import interruptible
 from sanitizers.errors import ConfigurationError, EngineFailure, Fault, Faults, PublishFailure, SourceFailure
 from sanitizers.policy import Policy
 from sanitizers.queries import TIE, Query, queries, quoted
@@ -222,7 +223,7 @@ def _unbound(connection: duckdb.DuckDBPyConnection, query: Query, bound: dict[st
     columns = "SELECT column_name FROM duckdb_columns() WHERE list_contains(?, table_name)"
     known = {row[0] for row in _execute(connection, query, columns, [sorted(query.reads)]).fetchall()}
     if bound.get("error_subtype") == "COLUMN_NOT_FOUND":
-        return fault("no such column", nearest(name, known))
+        return fault("no such column", nearest_column(name, sorted(known)))
     remedy = "look at names, GROUP BY and types: every column of a CSV source is text until it is CAST"
     return fault(f"the engine cannot make out the query ({bound.get('error_type')})", remedy)
 
@@ -282,7 +283,8 @@ def _execute(
 ) -> duckdb.DuckDBPyConnection:
     """Run a statement for a query; the engine's own words are withheld, because they may quote the data."""
     try:
-        return connection.execute(sql, bound)
+        with interruptible():
+            return connection.execute(sql, bound)
     except duckdb.Error as error:
         tie = TIE.search(str(error))
         unfit = isinstance(error, duckdb.DataError | duckdb.InvalidInputException)
@@ -313,7 +315,8 @@ def _unfit(connection: duckdb.DuckDBPyConnection, query: Query) -> Fault:
 
 def _runs(connection: duckdb.DuckDBPyConnection, query: Query, counted: str) -> bool:
     try:
-        connection.execute(f"SELECT count({counted}) FROM ({query.sql}) AS answer")  # noqa: S608 - a checked tree
+        with interruptible():
+            connection.execute(f"SELECT count({counted}) FROM ({query.sql}) AS answer")  # noqa: S608 - a checked tree
     except duckdb.Error:
         return False
     return True

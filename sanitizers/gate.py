@@ -35,7 +35,7 @@ from sanitizers.policy import Policy, Source
 from sanitizers.queries import stored_as
 from sanitizers.register.snapshot import Snapshot
 from sanitizers.scan import readers
-from sanitizers.scan.columns import Search
+from sanitizers.scan.columns import Search, shown
 from sanitizers.strip.receipt import HIDDEN, RECEIPT, ROSTER, SMALL, Receipt, Roster
 from sanitizers.trace import clean_files, lookups, raw_files
 from sanitizers.verdict import DecidedBy, Target, Verdict
@@ -298,7 +298,8 @@ def _decide(case: _Case, path: Path) -> Target:
         reason = "hits do not exceed what chance gives; declare the column as a kind or under not_identifiers"
         return replace(target, verdict="ambiguous", decided_by="identifiers compared", reason=reason)
     if search and search.unsearched:
-        return replace(target, reason=f"cannot be searched: {', '.join(sorted(search.unsearched))}")
+        names = sorted({shown(name) for name in search.unsearched})
+        return replace(target, reason=f"cannot be searched: {', '.join(names)}")
     if source is not None:
         if search and search.misfits:
             reason = f"no such column, or cells that do not fit their kind: {', '.join(sorted(search.misfits))}"

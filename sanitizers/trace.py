@@ -16,7 +16,7 @@ import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 
-from sanitizers.documents import nearest
+from sanitizers.documents import maybe_cell, nearest_column
 from sanitizers.engine.contract import SENTINEL_ROW, Engine, Lookup, Part, Tally, malformed_faults
 from sanitizers.engine.forms import RawFile, files_of, fixed_folder, survives
 from sanitizers.errors import ConfigurationError, Fault, Faults, RegisterFailure, SourceFailure, gathered
@@ -198,9 +198,11 @@ def _column_faults(faults: Faults, name: str, source: Source, schema: pa.Schema)
 def _type_faults(faults: Faults, name: str, schema: pa.Schema, changing: Sequence[str]) -> None:
     """Columns that a seal may change travel through an engine, which must give back what it was given."""
     folded = [column.casefold() for column in schema.names]
-    for field in schema:
+    headed = not any(maybe_cell(column) for column in schema.names)
+    for number, field in enumerate(schema, start=1):
         if folded.count(field.name.casefold()) > 1:
-            faults.say("differs from another column in case only", "rename one", where=name, column=field.name)
+            told = field.name if headed else f"column {number}"
+            faults.say("differs from another column in case only", "rename one", where=name, column=told)
         if field.name in changing and not survives(field.type):
             remedy = "cast it where it is written, for instance to timestamp[us] or double"
             faults.say(f"the engine would change a column of type {field.type}", remedy, where=name, column=field.name)
@@ -209,7 +211,7 @@ def _type_faults(faults: Faults, name: str, schema: pa.Schema, changing: Sequenc
 def _named(faults: Faults, column: str, schema: pa.Schema, source: Source, *, where: str) -> None:
     if column in schema.names:
         return
-    remedy = nearest(column, schema.names)
+    remedy = nearest_column(column, schema.names)
     if len(schema.names) == 1 and any(mark in schema.names[0] for mark in ";\t|"):
         mark = next(mark for mark in ";\t|" if mark in schema.names[0])
         remedy = f"the header has one column; write `read: {{delimiter: {mark!r}}}`".replace("'\\t'", '"\\t"')

@@ -504,7 +504,7 @@ def test_columns_are_exactly_the_declared_ones(city: City, sql: str, told: str) 
         ("SELECT\na.prson AS person FROM arrests a", "prson", "look at names"),
         ("SELECT person,\ncounts FROM arrests GROUP BY person", "counts", "GROUP BY"),
         ("SELECT\nsum(text) AS person FROM notes", "sum", "text until it is CAST"),
-        ("SELECT rowid AS person FROM\narrests", "rowid", "known:"),
+        ("SELECT rowid AS person FROM\narrests", "rowid", "none of its"),
     ],
 )
 def test_what_the_engine_cannot_make_out_is_told_by_name_and_line(

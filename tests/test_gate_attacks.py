@@ -26,7 +26,7 @@ from sanitizers.register.history import Register
 from sanitizers.register.rules import Rules
 from sanitizers.register.snapshot import load
 from sanitizers.strip import strip_files
-from sanitizers.verdict import Target, Verdict
+from sanitizers.verdict import Target, Verdict, to_junit, to_sarif
 
 KEY = Key("5ea1" * 16)
 DAY = dt.date(2020, 1, 1)
@@ -395,3 +395,13 @@ def test_archives_in_archives_without_end_are_not_checked(world: World) -> None:
     for _ in range(20):
         content = zipped(**{"inner.zip": content})
     assert world.chained("deep.zip", lambda path: path.write_bytes(content)).verdict == "not checked"
+
+
+def test_a_header_that_is_missing_shows_none_of_its_cells(world: World) -> None:
+    path = world.folder / "headerless.csv"
+    path.write_text(f"{OPEN},31\n{SEALED},22\n")
+    verdict = world.judge(path)
+    assert verdict.exit_code == 1
+    told = verdict.to_json() + to_sarif(verdict) + to_junit(verdict)
+    leaked = sum(number in told for number in (SEALED, OPEN))
+    assert leaked == 0

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from sanitizers.engine.contract import ROW, THREADS, Engine, Part
 from sanitizers.engine.forms import ROWS, RawFile, survives
+from sanitizers.engine.interrupts import interruptible
 from sanitizers.errors import EngineFailure, Fault, SealproofError
 
 MEMORY = "1GB"
@@ -47,7 +48,7 @@ class DuckDB(Engine):
         self._own = tempfile.TemporaryDirectory(prefix="sealproof-") if scratch is None else None
         self._spill = Path(self._own.name if self._own else scratch or ".") / "spill"
         self._numbers = itertools.count()
-        self._source_error: SealproofError | None = None
+        self._source_error: SealproofError | KeyboardInterrupt | None = None
         self._ask("start", self._start)
 
     def _start(self) -> None:
@@ -106,14 +107,15 @@ class DuckDB(Engine):
         """Keep our own errors while DuckDB pulls batches; its own would wrap them in text."""
         try:
             yield from batches
-        except SealproofError as error:
+        except (SealproofError, KeyboardInterrupt) as error:
             self._source_error = error
             raise
 
     def _ask(self, step: str, work: Callable[[], T]) -> T:
         """Do something with the engine; its own errors quote cells, so nothing of them survives, context included."""
         try:
-            return work()
+            with interruptible():
+                return work()
         except (duckdb.Error, pa.ArrowException, ibis.IbisError, SealproofError) as error:
             failure = self._source_error or (error if isinstance(error, SealproofError) else _failure(step, error))
             self._source_error = None

@@ -20,7 +20,7 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from sanitizers.documents import Strict
 from sanitizers.errors import ConfigurationError, Fault, Faults, SourceFailure
@@ -28,6 +28,7 @@ from sanitizers.errors import ConfigurationError, Fault, Faults, SourceFailure
 Form = Literal["parquet", "csv"]
 FORMS: dict[str, Form] = {".parquet": "parquet", ".csv": "csv"}
 ROWS = 1 << 17
+_LINE = 1 << 16
 
 
 class Reading(Strict):
@@ -35,6 +36,14 @@ class Reading(Strict):
 
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     encoding: str = "utf-8"
+
+    @field_validator("delimiter")
+    @classmethod
+    def _parts_cells(cls, delimiter: str) -> str:
+        if delimiter in '"\r\n\0' or not delimiter.isascii():
+            unfit = "a quote, the end of a line or a character outside ASCII cannot part cells"
+            raise ValueError(f"{unfit}; write the character that does, as `;`")
+        return delimiter
 
 
 @dataclass(frozen=True)
@@ -67,23 +76,26 @@ class RawFile:
         Raises
         ------
         SourceFailure
-            Not readable, truncated, a header with a name twice.
+            Not readable, truncated, a column name that stands twice.
         """
-        if self.form == "parquet":
-            try:
-                return pa.parquet.read_schema(self.path).remove_metadata()
-            except (pa.ArrowException, OSError) as error:
-                fault = self._parquet_fault(error)
-            raise SourceFailure(fault)
-        return self.csv_schema
+        return self._each_once(self._parquet_schema()) if self.form == "parquet" else self.csv_schema
 
     @property
     def csv_schema(self) -> pa.Schema:
         """The columns of a CSV file, whatever its ending."""
-        names = self._header()
-        if len(set(names)) < len(names):
-            raise SourceFailure(Fault("has a column name twice", "rename one", where=str(self.path), line=1))
-        return pa.schema([(name, pa.string()) for name in names])
+        return self._each_once(pa.schema([(name, pa.string()) for name in self._header()]), line=1)
+
+    def _each_once(self, schema: pa.Schema, line: int | None = None) -> pa.Schema:
+        if len(set(schema.names)) < len(schema.names):
+            raise SourceFailure(Fault("has a column name twice", "rename one", where=str(self.path), line=line))
+        return schema
+
+    def _parquet_schema(self) -> pa.Schema:
+        try:
+            return pa.parquet.read_schema(self.path).remove_metadata()
+        except (pa.ArrowException, OSError) as error:
+            fault = self._parquet_fault(error)
+        raise SourceFailure(fault)
 
     def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """The file's rows in order, `columns` only.
@@ -108,19 +120,48 @@ class RawFile:
     def _parquet_fault(self, error: Exception) -> Fault:
         if isinstance(error, FileNotFoundError):
             return Fault("is not there", "name an existing file", where=str(self.path))
+        if self._empty:
+            return self._empty
         problem = "cannot be read as Parquet (truncated or damaged)"
         return Fault(problem, "deliver the file again", where=str(self.path))
 
+    @property
+    def written(self) -> Reading:
+        """How a CSV file is written in fact: UTF-8 starts with a byte order mark in one file and not in another."""
+        encoding = _codec(self.reading.encoding, self.path)
+        if encoding in ("utf-8", "utf-8-sig"):
+            with self.path.open("rb") as stream:
+                encoding = "utf-8-sig" if stream.read(3) == codecs.BOM_UTF8 else "utf-8"
+        return self.reading.model_copy(update={"encoding": encoding})
+
+    @property
+    def _empty(self) -> Fault | None:
+        """The fault of a file without a byte, which is told apart: Arrow's readers do not end well on it."""
+        if self.path.is_file() and not self.path.stat().st_size:
+            return Fault("the file is empty", "deliver the file again", where=str(self.path))
+        return None
+
     def _header(self) -> list[str]:
-        fault = None
+        fault = self._empty
+        if fault:
+            raise SourceFailure(fault)
         try:
-            with self.path.open(encoding=_codec(self.reading.encoding, self.path), newline="") as stream:
-                return next(csv.reader(stream, delimiter=self.reading.delimiter), [])
+            with self.path.open(encoding=self.written.encoding, newline="") as stream:
+                names = next(csv.reader(stream, delimiter=self.reading.delimiter), [])
+            if names:
+                return names
+            fault = Fault("has no header in its first line", "deliver the file again", where=str(self.path), line=1)
         except OSError as error:
             fault = Fault(f"cannot be read ({error.strerror})", "name an existing file", where=str(self.path))
         except UnicodeDecodeError:
             fault = self._encoding_fault()
         raise SourceFailure(fault)
+
+    def _header_alone(self) -> bool:
+        """Whether the file is one line without an end, which Arrow does not take for a header; no quote is open."""
+        with self.path.open("rb") as stream:
+            start = stream.read(_LINE)
+        return len(start) < _LINE and not re.search(rb"[\r\n]", start) and start.count(b'"') % 2 == 0
 
     def csv_batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """The rows of a CSV file, whatever its ending."""
@@ -131,6 +172,8 @@ class RawFile:
             return "error"
 
         schema = self.csv_schema
+        if self._header_alone():
+            return
         problem = False
         try:
             reader = pa.csv.open_csv(

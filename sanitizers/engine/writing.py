@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from sanitizers.engine.forms import ROWS, Form, Reading
+from sanitizers.engine.interrupts import interruptible
 from sanitizers.errors import EngineFailure, Fault, SealproofError
 
 T = TypeVar("T")
@@ -37,9 +40,10 @@ def write(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], *, f
             for rows in _ahead(_groups(batches)):
                 writer.write_table(rows, row_group_size=ROWS)
         return
-    _write_csv(path, schema, batches, reading)
-    if reading.encoding.lower().replace("-", "") != "utf8":
-        _transcode(path, reading.encoding)
+    header = "" if all(schema.names) else _header(schema.names, reading)
+    _write_csv(path, schema, batches, reading, header=not header)
+    if header or reading.encoding != "utf-8":
+        _transcode(path, reading.encoding, header)
 
 
 def _groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
@@ -67,17 +71,31 @@ def _ahead(items: Iterable[T]) -> Iterator[T]:
             yield item
 
 
-def _write_csv(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], reading: Reading) -> None:
+def _header(names: list[str], reading: Reading) -> str:
+    """A header line that DuckDB would not write: it gives a name to a column that has none."""
+    line = io.StringIO()
+    csv.writer(line, delimiter=reading.delimiter, lineterminator="\n").writerow(names)
+    return line.getvalue()
+
+
+def _write_csv(
+    path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], reading: Reading, *, header: bool
+) -> None:
     """CSV through DuckDB, which writes null as nothing and an empty text as two quotes, and quotes where it must."""
+    if not header:
+        places = [f"c{place}" for place in range(len(schema))]
+        schema = pa.schema([field.with_name(name) for field, name in zip(schema, places, strict=True)])
+        batches = (batch.rename_columns(places) for batch in batches)
     stopped: list[BaseException] = []
-    failure: SealproofError | OSError | None = None
+    failure: BaseException | None = None
     with duckdb.connect(config={"threads": 1}) as connection:
         connection.register("clean", pa.RecordBatchReader.from_batches(schema, _kept(batches, stopped)))
         target, mark = (text.replace("'", "''") for text in (str(path), reading.delimiter))
         try:
-            connection.execute(f"COPY clean TO '{target}' (FORMAT csv, HEADER, DELIMITER '{mark}')")  # noqa: S608
+            with interruptible():
+                connection.execute(f"COPY clean TO '{target}' (FORMAT csv, HEADER {header}, DELIMITER '{mark}')")  # noqa: S608
         except duckdb.Error as error:
-            own = next((one for one in stopped if isinstance(one, SealproofError | OSError)), None)
+            own = next((one for one in stopped if isinstance(one, SealproofError | OSError | KeyboardInterrupt)), None)
             failure = own or EngineFailure(Fault(f"CSV cannot be written ({type(error).__name__})", where=path.name))
     if failure:
         failure.__context__ = failure.__cause__ = None
@@ -88,17 +106,19 @@ def _kept(batches: Iterable[pa.RecordBatch], stopped: list[BaseException]) -> It
     """The same batches; an error on the way is kept, as DuckDB would wrap it in text."""
     try:
         yield from batches
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
         stopped.append(error)
         raise
 
 
-def _transcode(path: Path, encoding: str) -> None:
+def _transcode(path: Path, encoding: str, header: str) -> None:
+    """Write a file again in another encoding, with a header line before it."""
     staged = path.with_suffix(".utf8")
     path.rename(staged)
     problem = False
     try:
         with staged.open(encoding="utf-8", newline="") as given, path.open("w", encoding=encoding, newline="") as out:
+            out.write(header)
             while block := given.read(1 << 20):
                 out.write(block)
     except UnicodeEncodeError:

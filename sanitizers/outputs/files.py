@@ -53,11 +53,12 @@ def filter_file(
     for file in (path, out):
         if file.suffix.lower() not in FORMS or file.suffix.lower() != path.suffix.lower():
             raise SourceFailure(Fault("is neither .parquet nor .csv, or not of the other's form", where=str(file)))
-    given = _table(RawFile(path, path.name, reading))
+    ranked = RawFile(path, path.name, reading)
+    given = _table(ranked)
     known = _table(RawFile(touched, touched.name, Reading())) if isinstance(touched, Path) else touched
     filtered, counts = filter_output(given, output, snapshot=snapshot, key=key, touched=known)
     _check_replaceable(out, given=path, names=filtered.schema.names, reading=reading)
-    _publish(filtered, out, reading)
+    _publish(filtered, out, ranked.written)
     return counts
 
 

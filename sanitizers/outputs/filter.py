@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from sanitizers.documents import nearest
+from sanitizers.documents import nearest_column
 from sanitizers.errors import ConfigurationError, Fault, Faults, SourceFailure
 from sanitizers.identifiers import Key, as_text, join_parts
 from sanitizers.outputs.tables import Rows, rows_of
@@ -165,7 +165,7 @@ class OutputFilter:
         for name, column in declared.items():
             reference = Reference.of(name, Column(kind=column.kind, on_seal="drop"))
             for part in [part for part in reference.parts if rows.names.count(part) != 1]:
-                faults.say("no such column, or more than one", nearest(part, rows.names), column=part)
+                faults.say("no such column, or more than one", nearest_column(part, rows.names), column=part)
             if not faults:
                 texts = [as_text(rows.column(part), part) for part in reference.parts]
                 text = join_parts(texts) if len(texts) > 1 else texts[0]

@@ -11,6 +11,7 @@ import pyarrow as pa
 from sanitizers.documents import read_text
 from sanitizers.engine.duckdb import DuckDB
 from sanitizers.engine.forms import FORMS, RawFile, Reading
+from sanitizers.engine.interrupts import interruptible
 from sanitizers.errors import ConfigurationError, Fault
 
 
@@ -55,7 +56,8 @@ def query_feed(sql: Path, sources: Mapping[str, Path]) -> pa.Table:
             for name, table in held.items():
                 quoted = name.replace('"', '""')
                 connection.execute(f'CREATE TEMP VIEW "{quoted}" AS FROM {table.get_name()}')
-            return connection.execute(text).to_arrow_table()
+            with interruptible():
+                return connection.execute(text).to_arrow_table()
         except duckdb.Error as error:
             kind = type(error).__name__
     remedy = "try the query on invented rows; the engine's message is withheld, because it may quote the data"

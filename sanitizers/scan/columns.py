@@ -13,6 +13,7 @@ possible again.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -20,6 +21,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from sanitizers.documents import maybe_cell
 from sanitizers.engine.contract import Lookup, mentions_of
 from sanitizers.identifiers import TOKEN_PREFIX, Key, Kinds, Tokens, as_text, join_parts, tokenise
 from sanitizers.register.snapshot import Snapshot, among
@@ -28,6 +30,7 @@ from sanitizers.scan.unfold import unfold, with_escapes
 LARGE = 10**7
 CHANCE = 1e-3
 SHORTEST = 7
+_NAME = re.compile(r"[\w.\[\] #:/-]{0,64}")
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,8 @@ class Search:
                 continue
             expected = 0.0 if declared else self._expected(kind, len(seen.fitting))
             count = len(seen.hits)
-            found.append(Finding(column, kind, count, expected, declared or chance_of(count, expected) < CHANCE))
+            told = column if declared else shown(column)
+            found.append(Finding(told, kind, count, expected, declared or chance_of(count, expected) < CHANCE))
         return sorted(found, key=lambda finding: (not finding.certain, finding.column, finding.kind))
 
     def _expected(self, kind: str, fitting: int) -> float:
@@ -177,6 +181,17 @@ class Search:
         seen.hits.update(hits.tolist())
         if not declared:
             seen.fitting.update(tokens.hi.tolist())
+
+
+def shown(name: str) -> str:
+    """The name of a column or of a piece of a file as it is told; where a header is missing, it is a cell.
+
+    Examples
+    --------
+    >>> shown("suspect_age"), shown("K17000001")
+    ('suspect_age', 'a name that may be a cell')
+    """
+    return name if _NAME.fullmatch(name) and not maybe_cell(name) else "a name that may be a cell"
 
 
 def _tokens(texts: pl.Series, kind: str, kinds: Kinds, key: Key, missing: frozenset[str] = frozenset()) -> Tokens:

@@ -129,7 +129,7 @@ def _forget(
             low, high = start[number], start[number + 1]
             rows = clean_rows(engine, prepared, part, start=low, stop=high)
             path = stage.new / part.name
-            write(path, clean_schema(prepared, part), rows, form=part.form, reading=part.reading)
+            write(path, clean_schema(prepared, part), rows, form=part.form, reading=part.written)
             expected = clean_schema(prepared, part), high - low - len(reached.gone_between(low, high))
             _check(path, part, *expected)
             settled[part.name] = stage.settle(path)

@@ -161,9 +161,9 @@ def _applied(engine: Engine, frame: pd.DataFrame, reached: Reached, policy: Poli
         for column in prepared.changing:
             before = given[column].combine_chunks()
             clean[column] = _changed(clean[column], before, cells[column].combine_chunks())
-    for column in clean.columns:
-        if isinstance(clean[column].dtype, pd.CategoricalDtype):
-            clean[column] = clean[column].cat.remove_unused_categories()
+    for place, dtype in enumerate(clean.dtypes):  # by place: what the policy does not name may stand there twice
+        if isinstance(dtype, pd.CategoricalDtype):
+            clean.isetitem(place, clean.iloc[:, place].cat.remove_unused_categories().array)
     return _without_unused_levels(clean)
 
 
