@@ -6,11 +6,9 @@ name without a number is not found; reports say so.
 
 from __future__ import annotations
 
-import ibis
 import ibis.expr.types as ir
 
 from sanitizers.identifiers import MASK, Kinds
-from sanitizers.patterns import Pattern
 
 _MARK = "\ue000"
 # A sentence: everything up to full stops, question or exclamation marks that a blank or the end follows. A mention is
@@ -22,22 +20,9 @@ _SENTENCE = rf"(?:[^\s.!?]{_INSIDE}[.!?]*)?{_MARK}{_INSIDE}[.!?]*\s*"
 def masked(text: ir.StringValue, kinds: Kinds, names: tuple[str, ...]) -> ir.StringValue:
     """Replace every mention of the named kinds by one fixed word; mentions that overlap become one."""
     forms = [form for name in names if (form := kinds[name].form) is not None]
-    text = _unfolded(text, forms)
     for pattern in [*(form.compact for form in forms), *(form.joined for form in forms)]:
         text = text.re_replace(pattern, MASK)
     return text
-
-
-def _unfolded(text: ir.StringValue, forms: list[Pattern]) -> ir.StringValue:
-    """Texts in which a mention may hold a character that stands for several: these written out, in the whole text."""
-    crowds = {written: bare for form in forms for written, bare in form.crowds.items()}
-    if not crowds:
-        return text
-    known = ibis.map(ibis.array(list(crowds)), ibis.array(list(crowds.values())))
-    written_out = text.split("").map(lambda character: known.get(character, character)).join("")
-    holding = text.re_search(f"(?:{'|'.join(form.crowded for form in forms if form.crowded)})")
-    mentioning = written_out.re_search(f"(?:{'|'.join(form.spaced for form in forms)})")
-    return holding.ifelse(mentioning.ifelse(written_out, text), text)
 
 
 def without_sentences(text: ir.StringValue, mentions: ir.StringValue) -> ir.StringValue:

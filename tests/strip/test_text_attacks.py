@@ -77,6 +77,7 @@ def test_a_stop_that_touches_a_mention_does_not_save_half_its_sentence(text: str
     assert without(text, "B17000002") == left
 
 
+MARK = "é"  # no sign between characters: no identifier is read across it
 SIGNS = [
     r"\E",
     r"\Q",
@@ -170,7 +171,7 @@ def test_every_candidate_is_found_and_none_is_left(name: str, text: str) -> None
     assert {f"{row['hi']:016x}{row['lo']:016x}" for batch in batches for row in batch.to_pylist()} == expected
     clear = text
     for form in (KINDS[name].form.compact, KINDS[name].form.joined):
-        clear = pc.replace_substring_regex(pa.array([clear]), form, "#####")[0].as_py()
+        clear = pc.replace_substring_regex(pa.array([clear]), form, MARK)[0].as_py()
     assert candidates(clear, pattern) == set()
 
 
@@ -206,13 +207,7 @@ def test_a_character_that_stands_for_several_is_seen(name: str, identifier: str,
     assert canonical(pl.Series([written]), KINDS[name]).to_list() == [identifier]
     found = writings(f"By {written} ran", name, identifier)
     assert found == [written]
-    assert masked(f"By {written} ran", name) == "By RECORD ran"
     assert without(f"By {written} ran. End.", *found) == "End."
-
-
-def test_a_character_that_stands_for_several_stays_where_nothing_is_mentioned() -> None:
-    text = "⑫ men, ½ hour, Straße ™ №"
-    assert masked(text, "arrest", "photo", "docket") == text
 
 
 POLICY = """
