@@ -265,14 +265,26 @@ def gate(
     from sanitizers.register.snapshot import load
 
     policy = Policy.load(policy_path)
+    if verdict_path is not None:
+        _check_file(verdict_path, "--verdict")
     with progress_bars() as progress:
         verdict = judge(paths, policy=policy, snapshot=load(_snapshot_path(policy, snapshot_path)), key=_key(key_file),
                         evidence=evidence, progress=progress)  # fmt: skip
     if verdict_path is not None:
-        verdict_path.parent.mkdir(parents=True, exist_ok=True)
         verdict_path.write_text(verdict.to_json(), encoding="utf-8")
     _show(verdict, form)
     context.exit(verdict.exit_code)
+
+
+def _check_file(path: Path, option: str) -> None:
+    """Raise ConfigurationError where no file can be written, before the work that it is to hold."""
+    problem = "is a folder" if path.is_dir() else ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        problem = f"cannot be written ({error.strerror})"
+    if problem:
+        raise ConfigurationError(Fault(problem, f"name a file with {option}", where=str(path)))
 
 
 def _show(verdict: Verdict, form: str) -> None:
