@@ -328,3 +328,34 @@ def test_a_verdict_that_cannot_be_written_is_refused_before_anything_is_judged(
     outcome = world.gate(world / "raw", "--verdict", world / name)
     refused(outcome, USAGE, str(world / name), "name a file with --verdict")
     assert outcome.out == ""
+
+
+# -- identifiers that do not fit --------------------------------------------------------------------------------------
+
+
+def test_a_cell_that_does_not_fit_is_named_by_its_line(world: World) -> None:
+    broken = '201700000003,,,"OPEN\n\nfor now",\n\n'
+    world.amend("raw/complaints.csv", "201700000003,Q", f"{broken}201700000004,X")
+    outcome = world.strip()
+    refused(outcome, COULD_NOT_CHECK, "complaints.csv, line 8, cleared_by: 1 cell(s)", "row 4", "malformed: drop")
+    lines = (world / "raw/complaints.csv").read_text().splitlines()
+    assert lines[7].startswith("201700000004,X")
+    unpublished(world)
+
+
+def test_a_row_of_parquet_has_no_line(world: World) -> None:
+    numbers = [SEALED, "K17000001", "K1", "Q17000003"]
+    world.write("raw/arrests.parquet", pa.table({**ARRESTS, "arrest_number": numbers}))
+    outcome = world.strip()
+    refused(outcome, COULD_NOT_CHECK, "arrests.parquet, arrest_number: 1 cell(s)", "row 3")
+    assert "line" not in outcome.err
+
+
+@pytest.mark.parametrize("cell", ["2.01905E+14", "2,01905E+14", "2E+11", " 2.017e11"])
+def test_numbers_that_a_spreadsheet_has_rounded_must_be_exported_again(world: World, cell: str) -> None:
+    world.amend("raw/complaints.csv", "201700000003", f'"{cell}"')
+    outcome = world.strip()
+    refused(outcome, COULD_NOT_CHECK, "complaints.csv, line 4, complaint_number", "lost digits; export the file again")
+    told = sum(word in outcome.err for word in ("malformed: drop", "missing:", cell))
+    assert told == 0
+    unpublished(world)
