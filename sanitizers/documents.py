@@ -136,11 +136,22 @@ def nearest_column(word: str, names: Sequence[object]) -> str:
     >>> nearest_column("arrest_number", ["K17000001", "arrest"])
     'none of its 2 columns; is the header missing?'
     """
-    told = [str(name) for name in names]
-    close = difflib.get_close_matches(word, told, n=1, cutoff=0.6)
+    told = {str(name).casefold(): str(name) for name in names}
+    close = difflib.get_close_matches(word.casefold(), told, n=1, cutoff=0.6)
     if close and not any(maybe_cell(name) for name in told):
-        return f"did you mean `{close[0]}`?"
-    return f"none of its {len(told)} columns; is the header missing?"
+        return f"did you mean `{told[close[0]]}`?"
+    return f"none of its {len(names)} columns; is the header missing?"
+
+
+def other_delimiter(names: Sequence[str]) -> str:
+    """What parts the cells of a header that was read as one column; empty if it is one.
+
+    Examples
+    --------
+    >>> other_delimiter(["kind;identifier"]), other_delimiter(["kind", "identifier"])
+    (';', '')
+    """
+    return next((mark for mark in ";\t|," if len(names) == 1 and mark in names[0]), "")
 
 
 def maybe_cell(name: str) -> bool:

@@ -154,6 +154,7 @@ def check_replaceable(path: Path, *, marks: Sequence[bytes]) -> None:
     """Raise PublishFailure unless a file is new, empty, or holds all the marks of its make."""
     problem = ""
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         content = path.read_bytes() if path.exists() else b""
         if content and not all(mark in content for mark in marks):
             problem = "is a file that this command has not written"

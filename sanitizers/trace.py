@@ -16,7 +16,7 @@ import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 
-from sanitizers.documents import maybe_cell, nearest_column
+from sanitizers.documents import maybe_cell, nearest_column, other_delimiter
 from sanitizers.engine.contract import SENTINEL_ROW, Engine, Lookup, Part, Tally, malformed_faults
 from sanitizers.engine.forms import RawFile, files_of, fixed_folder, survives
 from sanitizers.errors import ConfigurationError, Fault, Faults, RegisterFailure, SourceFailure, gathered
@@ -212,8 +212,7 @@ def _named(faults: Faults, column: str, schema: pa.Schema, source: Source, *, wh
     if column in schema.names:
         return
     remedy = nearest_column(column, schema.names)
-    if len(schema.names) == 1 and any(mark in schema.names[0] for mark in ";\t|"):
-        mark = next(mark for mark in ";\t|" if mark in schema.names[0])
+    if mark := other_delimiter(schema.names):
         remedy = f"the header has one column; write `read: {{delimiter: {mark!r}}}`".replace("'\\t'", '"\\t"')
     faults.say("no such column", remedy, where=where, column=column)
 

@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from sanitizers import gate
 from sanitizers.engine import contract, writing
 from sanitizers.errors import CONTAMINATED, COULD_NOT_CHECK, INTERRUPTED, USAGE
 from sanitizers.identifiers import Key
@@ -19,7 +20,7 @@ from sanitizers.outputs import filter_output
 from sanitizers.policy import Policy
 from sanitizers.register.snapshot import load
 from sanitizers.strip import strip
-from tests.cli_world import ARRESTS, CANARY, SEALED, Outcome, World, department, world
+from tests.cli_world import ARRESTS, CANARY, FEED, SEALED, Outcome, World, department, world
 
 __all__ = ["department", "world"]
 
@@ -284,4 +285,77 @@ def test_a_delimiter_that_cannot_part_cells_is_refused(world: World, delimiter: 
     world.amend("sealing.yaml", 'read: {delimiter: ";"}', f"read: {{delimiter: {delimiter}}}")
     for outcome in (world.strip(), world.check()):
         refused(outcome, USAGE, "sealing.yaml, line 15, sources.photos.read.delimiter", "write the character that does")
+    unpublished(world)
+
+
+# -- the register's first delivery, the gate's first verdict ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("mark", [";", "\t", "|"])
+def test_a_feed_with_another_delimiter_is_told_once(world: World, mark: str) -> None:
+    world.write("feed.csv", FEED.replace(",", mark))
+    outcome = world.add()
+    refused(outcome, COULD_NOT_CHECK, "feed.csv, line 1: the header has one column", "with `,` between the cells")
+    assert "is missing" not in outcome.err
+
+
+@pytest.mark.parametrize("written", [str.title, str.upper])
+def test_a_feed_with_capitals_in_its_header_is_told_the_names(world: World, written: Callable[[str], str]) -> None:
+    header, row = FEED.splitlines()
+    world.write("feed.csv", f"{written(header)}\n{row}\n")
+    words = (f"did you mean `{written(name)}`?" for name in header.split(","))
+    refused(world.add(), COULD_NOT_CHECK, "kind: is missing", *words)
+
+
+def test_a_feed_without_header_shows_none_of_its_cells(world: World) -> None:
+    world.write("feed.csv", FEED.splitlines()[1] + "\n")
+    refused(world.add(), COULD_NOT_CHECK, "identifier: is missing", "is the header missing?")
+
+
+def test_a_feed_in_the_place_of_the_register_is_refused(world: World) -> None:
+    delivery = ["--delivered-on", "2019-02-28", "--feed", world / "feed.csv"]
+    outcome = world.run("register", "add", world / "feed.csv", *world.keeping, *delivery)
+    refused(outcome, USAGE, "feed.csv: is a file and no register", "--feed")
+    refused(world.strip("--register", world / "feed.csv"), USAGE, "is a file and no register")
+    unpublished(world)
+
+
+@pytest.mark.parametrize("name", ["raw", "key/verdict.json"])
+def test_a_verdict_that_cannot_be_written_is_refused_before_anything_is_judged(
+    world: World, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(gate, "judge", lambda *_given, **_named: pytest.fail("judged"))
+    outcome = world.gate(world / "raw", "--verdict", world / name)
+    refused(outcome, COULD_NOT_CHECK, str(world / name), "cannot be written")
+    assert outcome.out == ""
+
+
+# -- identifiers that do not fit --------------------------------------------------------------------------------------
+
+
+def test_a_cell_that_does_not_fit_is_named_by_its_line(world: World) -> None:
+    broken = '201700000003,,,"OPEN\n\nfor now",\n\n'
+    world.amend("raw/complaints.csv", "201700000003,Q", f"{broken}201700000004,X")
+    outcome = world.strip()
+    refused(outcome, COULD_NOT_CHECK, "complaints.csv, line 8, cleared_by: 1 cell(s)", "row 4", "malformed: drop")
+    lines = (world / "raw/complaints.csv").read_text().splitlines()
+    assert lines[7].startswith("201700000004,X")
+    unpublished(world)
+
+
+def test_a_row_of_parquet_has_no_line(world: World) -> None:
+    numbers = [SEALED, "K17000001", "K1", "Q17000003"]
+    world.write("raw/arrests.parquet", pa.table({**ARRESTS, "arrest_number": numbers}))
+    outcome = world.strip()
+    refused(outcome, COULD_NOT_CHECK, "arrests.parquet, arrest_number: 1 cell(s)", "row 3")
+    assert "line" not in outcome.err
+
+
+@pytest.mark.parametrize("cell", ["2.01905E+14", "2,01905E+14", "2E+11", " 2.017e11"])
+def test_numbers_that_a_spreadsheet_has_rounded_must_be_exported_again(world: World, cell: str) -> None:
+    world.amend("raw/complaints.csv", "201700000003", f'"{cell}"')
+    outcome = world.strip()
+    refused(outcome, COULD_NOT_CHECK, "complaints.csv, line 4, complaint_number", "lost digits; export the file again")
+    told = sum(word in outcome.err for word in ("malformed: drop", "missing:", cell))
+    assert told == 0
     unpublished(world)

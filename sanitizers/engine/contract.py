@@ -19,12 +19,14 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from sanitizers.engine.forms import RawFile
 from sanitizers.errors import Fault, Faults, SourceFailure
 from sanitizers.identifiers import Key, Kind, Tokens, as_text, join_parts, sentinel_tokens, tokenise
 from sanitizers.patterns import Pattern
 
 ROW = "sealproof_row"
 SENTINEL_ROW = -1
+_EXPONENT = r"^\s*[+-]?[0-9]+(?:[.,][0-9]*[Ee][+-]?|[Ee][+-])[0-9]+\s*$"
 THREADS = 2
 _PIECE = 256  # characters of a run that are looked at together
 _PIECES = 1 << 11  # pieces of runs that are in memory together
@@ -88,11 +90,13 @@ class Tally:
 
     Rows are numbered through the source: part `i` holds the rows from ``start[i]`` to ``start[i + 1]``. `missing` has,
     for columns of lists, the row of every element that is no reference; elsewhere a row without a token says it.
+    `rounded` has part and number of each column with malformed cells like ``2.0E+14``: a spreadsheet has been there.
     """
 
     start: list[int] = field(default_factory=lambda: [0])
     missing: dict[int, list[np.ndarray]] = field(default_factory=dict)
     malformed: list[tuple[int, int, np.ndarray]] = field(default_factory=list)
+    rounded: set[tuple[int, int]] = field(default_factory=set)
 
     @property
     def rows(self) -> int:
@@ -189,6 +193,7 @@ class Engine(ABC):
 @dataclass
 class _Found:
     batches: list[pa.RecordBatch]
+    rounded: set[int] = field(default_factory=set)
     missing: dict[int, np.ndarray] = field(default_factory=dict)
     malformed: list[tuple[int, np.ndarray]] = field(default_factory=list)
 
@@ -215,6 +220,7 @@ def _stream(
 def _settle(found: _Found, part: int, tally: Tally) -> Iterator[pa.RecordBatch]:
     for ref, rows in found.missing.items():
         tally.missing.setdefault(ref, []).append(rows)
+    tally.rounded.update((part, ref) for ref in found.rounded)
     tally.malformed.extend((part, ref, rows) for ref, rows in found.malformed if len(rows))
     yield from found.batches
 
@@ -234,6 +240,8 @@ def _tokens_of(batch: pa.RecordBatch, base: int, lookups: Sequence[Lookup], key:
         if lookup.elements:
             found.missing[lookup.index] = np.delete(row, np.concatenate([tokens.row, tokens.malformed]))
         found.malformed.append((lookup.index, row[tokens.malformed]))
+        if len(tokens.malformed) and cells.gather(tokens.malformed).str.contains(_EXPONENT).any():
+            found.rounded.add(lookup.index)
     return found
 
 
@@ -326,10 +334,15 @@ def malformed_faults(parts: Sequence[Part], lookups: Sequence[Lookup], tally: Ta
     named = {lookup.index: lookup for lookup in lookups}
     faults = Faults()
     for (part, ref), (first, count) in sorted(counts.items()):
-        kind = named[ref].kind_name
-        problem = f"{count} cell(s) do not fit the kind {kind}; the first is row {first - tally.start[part] + 1}"
+        kind, row, given = named[ref].kind_name, first - tally.start[part], parts[part]
+        problem = f"{count} cell(s) do not fit the kind {kind}; the first is row {row + 1}"
         remedy = "mend them, list what means no reference in `missing: [...]`, or write `malformed: drop`"
-        faults.append(Fault(problem, remedy, where=f"{where}: {parts[part].name}", column=named[ref].name))
+        if (part, ref) in tally.rounded:
+            remedy = (
+                "a spreadsheet has written numbers with an exponent and lost digits; export the file again, as text"
+            )
+        line = given.line_of(row) if isinstance(given, RawFile) else None
+        faults.append(Fault(problem, remedy, where=f"{where}: {given.name}", column=named[ref].name, line=line))
     return faults
 
 

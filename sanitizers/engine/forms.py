@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.csv
@@ -28,7 +28,7 @@ from sanitizers.errors import ConfigurationError, Fault, Faults, SourceFailure
 Form = Literal["parquet", "csv"]
 FORMS: dict[str, Form] = {".parquet": "parquet", ".csv": "csv"}
 ROWS = 1 << 17
-_LINE = 1 << 16
+_LINE, _COUNTED = 1 << 16, 1_000_000
 
 
 class Reading(Strict):
@@ -211,6 +211,22 @@ class RawFile:
             except csv.Error:
                 return None
 
+    def line_of(self, row: int) -> int | None:
+        """Line on which a row of a CSV file starts; None where nobody knows, or to count would take long.
+
+        Parameters
+        ----------
+        row
+            Counted from 0, without the header.
+        """
+        if self.form != "csv" or row > _COUNTED:
+            return None
+        try:
+            with self.path.open(encoding=self.written.encoding, newline="") as stream:
+                return _start_of(csv.reader(stream, delimiter=self.reading.delimiter), row + 1)
+        except (OSError, UnicodeError, csv.Error):
+            return None
+
     def _encoding_fault(self) -> Fault:
         """Which line is not in the encoding that the policy names."""
         with self.path.open("rb") as stream:
@@ -222,6 +238,17 @@ class RawFile:
                     problem = f"is not {self.reading.encoding}"
                     return Fault(problem, remedy, where=str(self.path), line=number)
         return Fault("is not CSV to its end", "deliver the file again", where=str(self.path))
+
+
+def _start_of(reader: Any, number: int) -> int | None:
+    """Line on which the row of this number, the header's being 0, starts; blank lines are no rows."""
+    start = 1
+    for cells in reader:
+        number -= bool(cells)
+        if number < 0:
+            return start
+        start = reader.line_num + 1
+    return None
 
 
 def _codec(name: str, path: Path) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +20,9 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from sanitizers import digest, publish
-from sanitizers.documents import nearest
+from sanitizers.documents import nearest, nearest_column, other_delimiter
 from sanitizers.engine.contract import Engine
-from sanitizers.errors import Fault, Faults, RegisterFailure
+from sanitizers.errors import ConfigurationError, Fault, Faults, RegisterFailure
 from sanitizers.identifiers import Key, Kind, Kinds, as_text, tokenise
 from sanitizers.register import snapshot
 from sanitizers.register.links import BARRED_SCHEMA, LINK_SCHEMA, closure
@@ -60,6 +60,8 @@ class Register:
 
     Raises
     ------
+    ConfigurationError
+        The folder is a file.
     RegisterFailure, KeyFailure
         The folder belongs to other kinds or another key, or a delivery is missing or was altered.
     """
@@ -67,6 +69,9 @@ class Register:
     def __init__(self, folder: Path, *, kinds: Kinds, key: Key) -> None:
         self.folder, self.kinds, self.key = folder, kinds, key
         self._identity = {"format": FORMAT, "kinds": kinds.digest, "key": key.fingerprint}
+        if folder.is_file():
+            remedy = "name the register's folder there, and the feed with --feed"
+            raise ConfigurationError(Fault("is a file and no register", remedy, where=str(folder)))
         own = folder / "register.json"
         if own.exists() and json.loads(own.read_text()) != self._identity:
             fault = Fault("the register was made with another key or other kinds", "use its own", where=str(folder))
@@ -251,7 +256,7 @@ def _in_force(events: pl.DataFrame, as_of: dt.date) -> pl.DataFrame:
 def _events(feed: pa.Table, *, kinds: Kinds, rules: Rules, key: Key, where: str) -> pl.DataFrame:
     lacking = [name for name in REQUIRED if name not in feed.column_names]
     if lacking:
-        raise RegisterFailure(*(Fault("is missing", "deliver it", where=where, column=name) for name in lacking))
+        raise RegisterFailure(*_lacking(lacking, feed.column_names, where))
     names = [*REQUIRED, *(["case"] if "case" in feed.column_names else [])]
     texts = pl.DataFrame([as_text(feed[name], name).alias(name) for name in names])
     texts = texts.with_columns(
@@ -278,6 +283,15 @@ def _events(feed: pa.Table, *, kinds: Kinds, rules: Rules, key: Key, where: str)
     _refuse(faults, contradicting, pl.lit(value=True), "action", remedy, where)
     faults.stop(RegisterFailure)
     return events.select(_EVENT)
+
+
+def _lacking(lacking: Sequence[str], names: Sequence[str], where: str) -> list[Fault]:
+    if other_delimiter(names):
+        remedy = "write it again with `,` between the cells"
+        return [
+            Fault("the header has one column: something else than `,` parts its cells", remedy, where=where, line=1)
+        ]
+    return [Fault("is missing", nearest_column(name, names), where=where, column=name) for name in lacking]
 
 
 def _refuse(faults: Faults, rows: pl.DataFrame, wrong: pl.Expr, column: str, remedy: str, where: str) -> None:
