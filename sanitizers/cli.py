@@ -7,9 +7,10 @@ configuration, 3 could not check, 4 nothing checked, 130 interrupted. Only 0 is 
 from __future__ import annotations
 
 import datetime as dt
+import os
 import sys
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -366,4 +367,9 @@ def run(arguments: list[str] | None = None) -> int:
 
 def main() -> NoReturn:
     """Entry point of the command."""
-    sys.exit(run())
+    code = run()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    # Threads of the libraries that still start when the interpreter ends may abort the process: 134 in place of `code`.
+    os._exit(code)

@@ -67,7 +67,7 @@ def _private(path: Path, out: Path) -> None:
     remedy = "name another file with --keeper; nothing was published"
     if path.resolve().is_relative_to(out.resolve()):
         raise PublishFailure(Fault("lies in the folder that is published", remedy, where=str(path)))
-    publish.check_replaceable(path, marks=[b'"key_fingerprint"', b'"rows_kept"'])
+    publish.check_replaceable(path, marks=[b'"key_fingerprint"', b'"rows_kept"'], remedy=remedy)
     problem = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

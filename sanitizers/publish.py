@@ -150,7 +150,7 @@ def replace_file(path: Path, content: bytes, *, marks: Sequence[bytes]) -> None:
         )
 
 
-def check_replaceable(path: Path, *, marks: Sequence[bytes]) -> None:
+def check_replaceable(path: Path, *, marks: Sequence[bytes], remedy: str = "name another file") -> None:
     """Raise PublishFailure unless a file is new, empty, or holds all the marks of its make."""
     problem = ""
     try:
@@ -161,7 +161,7 @@ def check_replaceable(path: Path, *, marks: Sequence[bytes]) -> None:
     except OSError as error:
         problem = f"cannot be written ({error.strerror})"
     if problem:
-        raise PublishFailure(Fault(problem, "name another file", where=str(path)))
+        raise PublishFailure(Fault(problem, remedy, where=str(path)))
 
 
 @contextmanager

@@ -62,6 +62,7 @@ class DuckDB(Engine):
         self._raw.execute(f"LOAD '{encryption_extension()}'")
         self._raw.execute("SET temp_file_encryption = true")
         self._raw.execute("SET TimeZone = 'UTC'")
+        self._raw.execute("SET enable_progress_bar = false")  # it would go to stdout, which is for the machine
 
     @property
     def _raw(self) -> duckdb.DuckDBPyConnection:

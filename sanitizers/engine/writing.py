@@ -89,6 +89,7 @@ def _write_csv(
     stopped: list[BaseException] = []
     failure: BaseException | None = None
     with duckdb.connect(config={"threads": 1}) as connection:
+        connection.execute("SET enable_progress_bar = false")
         connection.register("clean", pa.RecordBatchReader.from_batches(schema, _kept(batches, stopped)))
         target, mark = (text.replace("'", "''") for text in (str(path), reading.delimiter))
         try:
