@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pandas as pd
@@ -88,6 +88,15 @@ def interrupting(genuine: Callable[..., Any]) -> Callable[..., Any]:
     return pressed
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Ctrl-C is heard also where the tests run in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize(("room", "step"), [(contract, "_tokens_of"), (contract, "mentions_of"), (writing, "_kept")])
 def test_ctrl_c_while_the_engine_works_is_no_fault(
     world: World, monkeypatch: pytest.MonkeyPatch, room: Any, step: str
