@@ -82,11 +82,6 @@ class Reached:
         going[self.gone] = True
         return np.take(going, rows)
 
-    @property
-    def drops(self) -> list[int]:
-        """Numbers of the references whose seal drops the row."""
-        return [number for number, ref in enumerate(self.read.source.references) if ref.drops]
-
 
 @dataclass(frozen=True, repr=False)
 class Reach:

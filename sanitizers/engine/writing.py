@@ -81,7 +81,7 @@ def _header(names: list[str], reading: Reading) -> str:
 def _write_csv(
     path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], reading: Reading, *, header: bool
 ) -> None:
-    """CSV through DuckDB, which writes null as nothing and an empty text as two quotes, and quotes where it must."""
+    """CSV through DuckDB, which writes null as nothing, and quotes where it must."""
     if not header:
         places = [f"c{place}" for place in range(len(schema))]
         schema = pa.schema([field.with_name(name) for field, name in zip(schema, places, strict=True)])

@@ -128,10 +128,9 @@ def _forget(
             assert isinstance(part, RawFile)  # noqa: S101 - files only here
             low, high = start[number], start[number + 1]
             rows = clean_rows(engine, prepared, part, start=low, stop=high)
-            path = stage.new / part.name
-            write(path, clean_schema(prepared, part), rows, form=part.form, reading=part.written)
-            expected = clean_schema(prepared, part), high - low - len(reached.gone_between(low, high))
-            _check(path, part, *expected)
+            path, schema = stage.new / part.name, clean_schema(prepared, part)
+            write(path, schema, rows, form=part.form, reading=part.written)
+            _check(path, part, schema, high - low - len(reached.gone_between(low, high)))
             settled[part.name] = stage.settle(path)
             progress("forget", len(settled), total)
     return settled
