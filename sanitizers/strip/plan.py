@@ -202,7 +202,8 @@ def _literal(value: str | float | bool | None, kind: dt.DataType, column: str) -
         or value is None
     )
     try:
-        pa.scalar(value, kind.to_pyarrow())
+        held = pa.scalar(value, kind.to_pyarrow()).as_py()
+        fits = fits and (held == value or kind.is_floating())
     except (pa.ArrowException, OverflowError):
         fits = False
     if not fits:

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sanitizers.errors import RegisterFailure
+from sanitizers import publish
+from sanitizers.errors import PublishFailure, RegisterFailure
 from sanitizers.identifiers import Key, Kinds
 from sanitizers.register import snapshot
 from sanitizers.register.history import Delivery, Register
@@ -341,6 +342,25 @@ def test_last_delivery_that_is_missing_is_told(histories: Histories) -> None:
     (register.folder / "batches" / "000003.parquet").unlink()
     with pytest.raises(RegisterFailure, match="restore the register"):
         reopened(register)
+
+
+def test_of_two_deliveries_at_once_the_second_is_kept_out(histories: Histories) -> None:
+    register, second = filled(histories), SEAL | {"identifier": "B17000002"}
+    given = {"rules": histories.rules, "delivered_on": TODAY}
+    with publish.locked(register.folder / "lock", register.folder):
+        with pytest.raises(PublishFailure, match="another run is writing here"):
+            register.add(feed([second]), **given)
+        with pytest.raises(PublishFailure, match="another run is writing here"):
+            register.remember(table(link("M17654502", "1")))
+    assert register.add(feed([second]), **given).new == 1
+
+
+def test_a_delivery_knows_those_that_came_after_its_register_was_opened(histories: Histories) -> None:
+    first = histories.of([SEAL])
+    second, given = reopened(first), {"rules": histories.rules, "delivered_on": TODAY}
+    first.add(feed([SEAL | {"identifier": "K17000001"}]), **given)
+    second.add(feed([SEAL | {"identifier": "B17000002"}]), **given)
+    assert len(reopened(first).events()) == 3
 
 
 def test_register_opens_with_its_own_key_and_kinds_only(histories: Histories) -> None:

@@ -162,3 +162,22 @@ def test_an_empty_frame_stays_empty(barred: tuple[Policy, Snapshot]) -> None:
     given = {name: frame.iloc[:0] for name, frame in frames().items()}
     clean, _ = strip(given, policy=policy, snapshot=snapshot, key=KEY)
     assert {name: len(frame) for name, frame in clean.items()} == {"arrests": 0, "complaints": 0}
+
+
+def test_an_emptied_cell_is_written_as_the_column_writes_nothing(barred: tuple[Policy, Snapshot]) -> None:
+    policy, snapshot = barred
+    given = frames()
+    given["complaints"]["age"] = pd.Series([30, 40, np.nan], dtype=object)
+    given["complaints"]["seen"] = pd.Series(["one", "two", np.nan], dtype=object)
+    clean, _ = strip(given, policy=policy, snapshot=snapshot, key=KEY)
+    for name in ("age", "seen"):
+        emptied, empty = clean["complaints"][name].iloc[1:]
+        assert emptied is empty
+
+
+def test_a_counted_index_counts_the_rows_that_stay(barred: tuple[Policy, Snapshot]) -> None:
+    policy, snapshot = barred
+    given = frames()
+    given["arrests"] = given["arrests"].reset_index(drop=True)
+    clean, _ = strip(given, policy=policy, snapshot=snapshot, key=KEY)
+    pd.testing.assert_index_equal(clean["arrests"].index, pd.RangeIndex(2), exact=True)
