@@ -26,7 +26,6 @@ from sanitizers.errors import (
     NOTHING_CHECKED,
     ConfigurationError,
     Fault,
-    RegisterFailure,
     SealproofError,
 )
 from sanitizers.features import recompute
@@ -92,13 +91,7 @@ def judge(
     """
     snapshot.check_key(key)
     policy.against(snapshot.kinds)
-    if snapshot.purpose != policy.purpose:
-        fault = f"the snapshot is for {snapshot.purpose}, the policy for {policy.purpose}"
-        raise ConfigurationError(Fault(fault, "name the snapshot of the policy's purpose"))
-    if snapshot.historical:
-        remedy = "make one without --known-at"
-        raise RegisterFailure(Fault("the snapshot is not the latest: only the latest may judge", remedy))
-    snapshot.check_fresh(policy.register_.error_after)
+    policy.check_usable(snapshot)
     case = _Case(policy, snapshot, key)
     if snapshot.age(snapshot.as_of) > policy.register_.warn_after:
         case.warnings.append(f"the register received nothing for {snapshot.age(snapshot.as_of).days} days")

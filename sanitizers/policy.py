@@ -18,8 +18,10 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from sanitizers import documents
 from sanitizers.documents import Strict, nearest
 from sanitizers.engine.forms import Reading
-from sanitizers.errors import ConfigurationError, Fault, Faults
+from sanitizers.errors import ConfigurationError, Fault, Faults, RegisterFailure
 from sanitizers.identifiers import Kinds
+from sanitizers.register.rules import Rules
+from sanitizers.register.snapshot import Snapshot
 
 Purpose = Literal[
     "predictive-model", "model-output", "aggregate-report", "authorised-access", "gun-licensing", "supervision"
@@ -283,6 +285,20 @@ class Policy(Strict):
             A kind that the snapshot does not know, ``any`` onto a shared kind, a text or token form a kind cannot have.
         """
         Faults(_kind_faults(self, kinds)).stop(ConfigurationError)
+
+    def check_usable(self, snapshot: Snapshot) -> None:
+        """Raise RegisterFailure unless a snapshot may serve: this policy's rules and purpose, the latest, fresh."""
+        rules = Rules.find(self.rules, self.folder).name
+        if snapshot.rules != rules:
+            fault = f"the snapshot is under the rules {snapshot.rules}, the policy under {rules}"
+            raise RegisterFailure(Fault(fault, "make a snapshot under the policy's rules"))
+        if snapshot.purpose != self.purpose:
+            fault = f"the snapshot is for {snapshot.purpose}, the policy for {self.purpose}"
+            raise RegisterFailure(Fault(fault, "make a snapshot for the policy's purpose"))
+        if snapshot.historical:
+            remedy = "make one without --known-at"
+            raise RegisterFailure(Fault("the snapshot is not the latest: only the latest may publish or judge", remedy))
+        snapshot.check_fresh(self.register_.error_after)
 
     def form_of(self, kind: str) -> Literal["token", "plain"]:
         """How a kind is published; tokens unless the policy says otherwise."""

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sanitizers.engine.duckdb import DuckDB
 from sanitizers.errors import PublishFailure, SealproofError, SourceFailure
 from sanitizers.features import compute
-from sanitizers.gate import judge
-from sanitizers.identifiers import Key, Kinds
-from sanitizers.policy import Policy
-from sanitizers.register.history import Register
-from sanitizers.register.rules import Rules
-from sanitizers.register.snapshot import load
-from sanitizers.strip import strip_files
+from sanitizers.identifiers import Kinds
+from tests.department import Department
 
-KEY = Key("5ea1" * 16)
-DAY = dt.date(2020, 1, 1)
 KINDS = Kinds.parse("arrest: {scope: record, pattern: '[BKMQS][0-9]{8}'}")
 SEALED, OPEN = "B17000002", "M17654502"
 POLICY = """
@@ -46,48 +36,27 @@ features:
 """
 
 
-@dataclass
-class World:
-    folder: Path
+class World(Department):
+    """A department whose sources have texts."""
 
-    @property
-    def policy(self) -> Policy:
-        return Policy.load(self.folder / "sealing.yaml")
-
-    def seal(self, *numbers: str) -> None:
-        rules, register = Rules.find("us-ny", self.folder), Register(self.folder / "register", kinds=KINDS, key=KEY)
-        day = DAY.isoformat()
-        same = {"kind": "arrest", "action": "seal", "statute": "CPL 160.50", "effective_on": day, "recorded_on": day}
-        feed = pa.table({"identifier": list(numbers), **{name: [text] * len(numbers) for name, text in same.items()}})
-        register.add(feed, rules=rules, delivered_on=DAY)
-        with DuckDB() as engine:
-            path = self.folder / "x.snap"
-            register.snapshot(path, rules=rules, purpose="predictive-model", as_of=DAY, engine=engine)
-
-    def strip(self, out: Path | None = None) -> Path:
-        out = out or self.folder / "clean"
-        strip_files(self.policy, snapshot=load(self.folder / "x.snap"), key=KEY, out=out)
-        return out
+    def bar(self, *numbers: str) -> None:
+        """Seal arrests and take the day's snapshot."""
+        self.seal(*(("arrest", number) for number in numbers))
+        self.snapshot()
 
     def code(self, *paths: Path, evidence: tuple[Path, ...] = ()) -> int:
-        snapshot = load(self.folder / "x.snap")
-        return judge(paths, policy=self.policy, snapshot=snapshot, key=KEY, evidence=evidence).exit_code
-
-    def write(self, name: str, **columns: object) -> Path:
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(pa.table(columns), path)
-        return path
+        """Judge; returns the exit code."""
+        return self.judge(*paths, evidence=evidence).exit_code
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    world = World(tmp_path / "world")
+    world = World(tmp_path / "world", KINDS)
     world.write("raw/arrests.parquet", arrest=[OPEN, SEALED], who=["a", "b"])
     world.write("raw/reports.parquet", number=[1, 2], cleared_by=[None, OPEN], told=["Fled. See K17-000009 b.", "Calm."])
     (world.folder / "sealing.yaml").write_text(POLICY)
     (world.folder / "told.sql").write_text("SELECT number, told FROM reports")
-    world.seal(SEALED)
+    world.bar(SEALED)
     return world
 
 
@@ -161,7 +130,7 @@ def test_a_strip_from_before_a_seal_on_a_text_does_not_stand(world: World) -> No
     out = world.folder / "features"
     compute(world.policy, clean=clean, out=out)
     assert world.code(clean, out) == 0
-    world.seal("K17000009")
+    world.bar("K17000009")
     assert world.code(clean, out) != 0
     world.strip()
     compute(world.policy, clean=clean, out=out)
@@ -174,7 +143,7 @@ SPELLED = ["K17:000009", "K17#000,009", "K17-\n000009", "K17  000009", "K17 - 00
 @pytest.mark.parametrize("spelling", SPELLED, ids=range(len(SPELLED)))
 def test_a_mention_is_found_across_signs(spelling: str, world: World) -> None:
     world.write("raw/reports.parquet", number=[1], cleared_by=[OPEN], told=[f"Calm. Bob, see {spelling} now. End."])
-    world.seal("K17000009")
+    world.bar("K17000009")
     told = pq.read_table(world.strip() / "reports.parquet")["told"].to_pylist()
     assert told == ["Calm. End."]
 

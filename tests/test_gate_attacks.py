@@ -7,7 +7,6 @@ import io
 import json
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,19 +16,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from sanitizers.digest import write_chain
-from sanitizers.engine.duckdb import DuckDB
 from sanitizers.errors import RegisterFailure
-from sanitizers.gate import judge
-from sanitizers.identifiers import Key, Kinds
-from sanitizers.policy import Policy
-from sanitizers.register.history import Register
-from sanitizers.register.rules import Rules
-from sanitizers.register.snapshot import load
-from sanitizers.strip import strip_files
+from sanitizers.identifiers import Kinds
 from sanitizers.verdict import Target, Verdict, to_junit, to_sarif
+from tests.department import DAY, Department
 
-KEY = Key("5ea1" * 16)
-DAY = dt.date(2020, 1, 1)
 KINDS = Kinds.parse(
     "{arrest: {scope: record, pattern: '[BKMQS][0-9]{8}'}, photo: {scope: record, pattern: '[0-9]{10}', width: 10}}"
 )
@@ -48,39 +39,12 @@ features:
 """
 
 
-@dataclass
-class World:
-    """A policy with two sources, and what a train stage may have made from them."""
+class World(Department):
+    """A department with two sources, and what a train stage may have made from them."""
 
-    folder: Path
-
-    @property
-    def clean(self) -> Path:
-        return self.folder / "clean"
-
-    def register(self) -> Register:
-        return Register(self.folder / "register", kinds=KINDS, key=KEY)
-
-    def seal(self, day: dt.date, **identifiers: str) -> None:
-        same = {"action": "seal", "statute": "CPL 160.50", "effective_on": f"{day}", "recorded_on": f"{day}"}
-        feed = {"kind": list(identifiers), "identifier": list(identifiers.values())}
-        feed |= {name: [text] * len(identifiers) for name, text in same.items()}
-        self.register().add(pa.table(feed), rules=Rules.find("us-ny", self.folder), delivered_on=day)
-
-    def snapshot(self, day: dt.date = DAY, known_at: dt.date | None = None) -> None:
-        given = {"rules": Rules.find("us-ny", self.folder), "purpose": "predictive-model", "as_of": day}
-        with DuckDB() as engine:
-            self.register().snapshot(self.folder / "x.snap", **given, known_at=known_at, engine=engine)
-
-    def strip(self) -> None:
-        strip_files(self.policy, snapshot=load(self.folder / "x.snap"), key=KEY, out=self.clean)
-
-    @property
-    def policy(self) -> Policy:
-        return Policy.load(self.folder / "sealing.yaml")
-
-    def judge(self, *paths: Path) -> Verdict:
-        return judge(paths, policy=self.policy, snapshot=load(self.folder / "x.snap"), key=KEY, evidence=[self.clean])
+    def judged(self, *paths: Path) -> Verdict:
+        """Judge with the clean sources as evidence."""
+        return self.judge(*paths, evidence=[self.clean])
 
     def chained(self, name: str, write: Callable[[Path], object]) -> Target:
         """What the gate says of a file that a chain leads back to the strip."""
@@ -89,7 +53,7 @@ class World:
         write(path)
         inputs = {"arrests.parquet": self.clean / "arrests.parquet"}
         write_chain(path.parent / f"{name}-chain.json", made_by="train", inputs=inputs, outputs={name: path})
-        [target] = self.judge(path).targets
+        [target] = self.judged(path).targets
         return target
 
 
@@ -99,14 +63,14 @@ def lay(folder: Path, header: str = "photo,n") -> World:
     (folder / "n.sql").write_text("SELECT count(*) AS photo_no FROM arrests")
     pq.write_table(pa.table({"arrest": [SEALED, OPEN], "who": ["a", "b"]}), folder / "raw/arrests.parquet")
     (folder / "raw/wide.csv").write_text(f"{header}\n2017000009,1\n")
-    return World(folder)
+    return World(folder, KINDS)
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     """A world that was stripped; each test adds files of its own names."""
     world = lay(tmp_path_factory.mktemp("world"))
-    world.seal(DAY, arrest=SEALED, photo=PHOTO)
+    world.seal(("arrest", SEALED), ("photo", PHOTO))
     world.snapshot()
     world.strip()
     return world
@@ -196,10 +160,10 @@ def test_names_and_metadata_are_searched(name: str, world: World) -> None:
 
 def test_the_header_of_a_clean_source_is_searched(tmp_path: Path) -> None:
     world = lay(tmp_path / "world", header=f"photo,{SEALED}")
-    world.seal(DAY, arrest=SEALED)
+    world.seal(("arrest", SEALED))
     world.snapshot()
     world.strip()
-    assert world.judge(world.clean).exit_code == 1
+    assert world.judged(world.clean).exit_code == 1
 
 
 # -- what a chain, a name or a snapshot excuses -----------------------------------------------------------------------
@@ -209,31 +173,31 @@ def test_the_header_of_a_clean_source_is_searched(tmp_path: Path) -> None:
 def test_housekeeping_is_searched_before_it_is_ignored(name: str, world: World, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_text("*.pyc\n")
-    assert world.judge(path).targets[0].verdict == "ignored"
+    assert world.judged(path).targets[0].verdict == "ignored"
     path.write_text(f"Arrest {SEALED}, Roe, Jane.\n")
-    assert world.judge(path).targets[0].verdict == "contaminated"
+    assert world.judged(path).targets[0].verdict == "contaminated"
 
 
 @pytest.mark.parametrize("content", [b"Roe\0Jane", b"Roe, Ren\xe9e"], ids=["NUL", "no UTF-8"])
 def test_housekeeping_that_is_no_text_is_not_checked(content: bytes, world: World, tmp_path: Path) -> None:
     (tmp_path / ".gitkeep").write_bytes(content)
-    assert world.judge(tmp_path).targets[0].verdict == "not checked"
+    assert world.judged(tmp_path).targets[0].verdict == "not checked"
 
 
 def test_what_a_desktop_leaves_behind_is_no_housekeeping(world: World, tmp_path: Path) -> None:
     (tmp_path / ".DS_Store").write_text("Roe, Jane")
-    assert world.judge(tmp_path).exit_code == 4
+    assert world.judged(tmp_path).exit_code == 4
 
 
 def test_a_chain_from_a_query_alone_goes_back_to_no_strip(tmp_path: Path) -> None:
     world = lay(tmp_path / "world")
-    world.seal(DAY, arrest=SEALED)
+    world.seal(("arrest", SEALED))
     world.snapshot()
     made, query = world.folder / "made/model.parquet", world.folder / "n.sql"
     made.parent.mkdir()
     pq.write_table(pa.table({"who": ["Roe, Jane"]}), made)
     write_chain(made.parent / "chain.json", made_by="train", inputs={"n.sql": query}, outputs={made.name: made})
-    assert world.judge(made.parent).exit_code == 4
+    assert world.judged(made.parent).exit_code == 4
 
 
 def test_queries_of_the_policy_stand_beside_clean_inputs_of_a_chain(world: World, tmp_path: Path) -> None:
@@ -241,17 +205,17 @@ def test_queries_of_the_policy_stand_beside_clean_inputs_of_a_chain(world: World
     pq.write_table(pa.table({"n": [1]}), made)
     inputs = {"n.sql": query, "arrests": world.clean / "arrests.parquet"}
     write_chain(tmp_path / "chain.json", made_by="train", inputs=inputs, outputs={made.name: made})
-    assert world.judge(tmp_path).exit_code == 0
-    assert world.judge(query).exit_code == 0
+    assert world.judged(tmp_path).exit_code == 0
+    assert world.judged(query).exit_code == 0
 
 
 def test_a_snapshot_that_looks_back_judges_nothing(tmp_path: Path) -> None:
     world, before = lay(tmp_path / "world"), DAY - dt.timedelta(days=1)
-    world.seal(before, arrest="S19000001")
-    world.seal(DAY, arrest=SEALED)
+    world.seal(("arrest", "S19000001"), day=before)
+    world.seal(("arrest", SEALED))
     world.snapshot(before, known_at=before)
     with pytest.raises(RegisterFailure, match="make one without --known-at"):
-        world.judge(world.folder / "raw/arrests.parquet")
+        world.judged(world.folder / "raw/arrests.parquet")
 
 
 def test_only_a_parquet_column_of_the_declared_type_is_excused_as_a_feature(world: World) -> None:
@@ -400,7 +364,7 @@ def test_archives_in_archives_without_end_are_not_checked(world: World) -> None:
 def test_a_header_that_is_missing_shows_none_of_its_cells(world: World) -> None:
     path = world.folder / "headerless.csv"
     path.write_text(f"{OPEN},31\n{SEALED},22\n")
-    verdict = world.judge(path)
+    verdict = world.judged(path)
     assert verdict.exit_code == 1
     told = verdict.to_json() + to_sarif(verdict) + to_junit(verdict)
     leaked = sum(number in told for number in (SEALED, OPEN))

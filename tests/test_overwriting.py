@@ -82,9 +82,10 @@ def test_a_value_in_place_of_an_identifier_is_refused(world: World) -> None:
     unpublished(world)
 
 
-def test_a_snapshot_under_other_rules_does_not_publish(world: World) -> None:
+def test_a_snapshot_under_other_rules_neither_publishes_nor_judges(world: World) -> None:
     rules = (Path(__file__).parents[1] / "sanitizers/register/rules/us-ny.yaml").read_text()
     world.write("rules.yaml", rules.replace("name: us-ny", "name: elsewhere"))
     world.amend("sealing.yaml", "rules: us-ny", "rules: rules.yaml")
-    refused(world.strip(), COULD_NOT_CHECK, "us-ny", "elsewhere")
+    for outcome in (world.strip(), world.gate(world / "raw")):
+        refused(outcome, COULD_NOT_CHECK, "us-ny", "elsewhere")
     unpublished(world)

@@ -14,10 +14,9 @@ from sanitizers.engine.contract import Engine
 from sanitizers.engine.duckdb import DuckDB
 from sanitizers.engine.forms import RawFile
 from sanitizers.engine.writing import write
-from sanitizers.errors import EngineFailure, Fault, PublishFailure, RegisterFailure
+from sanitizers.errors import EngineFailure, Fault, PublishFailure
 from sanitizers.identifiers import Key
 from sanitizers.policy import Policy
-from sanitizers.register.rules import Rules
 from sanitizers.register.snapshot import Snapshot
 from sanitizers.strip.plan import plan
 from sanitizers.strip.receipt import RECEIPT, ROSTER, Receipt, SourceCounts, count, write_roster
@@ -58,7 +57,7 @@ def strip_files(
     SealproofError
         Nothing was published; what stood in `out` before still stands.
     """
-    check_usable(policy, snapshot)
+    policy.check_usable(snapshot)
     files = raw_files(policy)
     _apart(out, files)
     with publish.publishing(out, mark=RECEIPT) as stage, DuckDB(stage.scratch) as engine:
@@ -89,21 +88,6 @@ def make_receipt(policy: Policy, snapshot: Snapshot, counts: dict[str, SourceCou
         sources=counts,
         files=files,
     )
-
-
-def check_usable(policy: Policy, snapshot: Snapshot) -> None:
-    """Raise RegisterFailure unless the snapshot may publish: the policy's rules and purpose, the latest, fresh."""
-    rules = Rules.find(policy.rules, policy.folder).name
-    if snapshot.rules != rules:
-        fault = f"the snapshot is under the rules {snapshot.rules}, the policy under {rules}"
-        raise RegisterFailure(Fault(fault, "make a snapshot under the policy's rules"))
-    if snapshot.purpose != policy.purpose:
-        fault = f"the snapshot is for {snapshot.purpose}, the policy for {policy.purpose}"
-        raise RegisterFailure(Fault(fault, "make a snapshot for the policy's purpose"))
-    if snapshot.historical:
-        remedy = "make one without --known-at"
-        raise RegisterFailure(Fault("the snapshot is not the latest: only the latest may publish", remedy))
-    snapshot.check_fresh(policy.register_.error_after)
 
 
 def _apart(out: Path, files: dict[str, tuple[RawFile, ...]]) -> None:

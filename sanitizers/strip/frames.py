@@ -19,7 +19,7 @@ from sanitizers.errors import ConfigurationError, Faults
 from sanitizers.identifiers import Key
 from sanitizers.policy import Policy, Source
 from sanitizers.register.snapshot import Snapshot
-from sanitizers.strip.files import check_usable, make_receipt
+from sanitizers.strip.files import make_receipt
 from sanitizers.strip.plan import changes, plan
 from sanitizers.strip.receipt import Receipt, count
 from sanitizers.trace import Reached, trace
@@ -83,7 +83,7 @@ def strip(
     --------
     See ``README.md``.
     """
-    check_usable(policy, snapshot)
+    policy.check_usable(snapshot)
     _same_names(policy, frames)
     faults = Faults()
     parts = {name: [_part(name, frames[name], source, faults)] for name, source in policy.sources.items()}

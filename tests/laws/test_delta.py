@@ -1,7 +1,5 @@
 """Law 7 on generated worlds: a strip after new events equals a full one."""
 
-from collections.abc import Iterator
-
 import pytest
 from hypothesis import given
 
@@ -11,13 +9,6 @@ from tests.laws.running import Bench
 from tests.laws.strategies import worlds
 
 pytestmark = pytest.mark.law
-
-
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    bench = Bench(tmp_path_factory.mktemp("delta"))
-    yield bench
-    bench.engine.stop()
 
 
 @given(world=worlds())

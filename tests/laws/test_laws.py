@@ -3,7 +3,7 @@
 import datetime as dt
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -36,13 +36,6 @@ from tests.laws.running import RULES, TODAY, Bench, feed, written
 from tests.laws.strategies import worlds
 
 pytestmark = pytest.mark.law
-
-
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    bench = Bench(tmp_path_factory.mktemp("laws"))
-    yield bench
-    bench.engine.stop()
 
 
 # -- every law on generated worlds ------------------------------------------------------------------------------------
