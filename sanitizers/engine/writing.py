@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.parquet
 
 from sanitizers.engine.forms import ROWS, Form, Reading
@@ -104,12 +105,22 @@ def _write_csv(
 
 
 def _kept(batches: Iterable[pa.RecordBatch], stopped: list[BaseException]) -> Iterator[pa.RecordBatch]:
-    """The same batches; an error on the way is kept, as DuckDB would wrap it in text."""
+    """The batches with one way of writing nothing; an error on the way is kept, as DuckDB would wrap it in text."""
     try:
-        yield from batches
+        yield from map(_without_empty_texts, batches)
     except (Exception, KeyboardInterrupt) as error:
         stopped.append(error)
         raise
+
+
+def _without_empty_texts(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Null for every empty text: an empty cell in quotes would tell that a seal or the policy emptied it."""
+    columns = []
+    for column in batch.columns:
+        empty = pa.compute.equal(pa.compute.binary_length(column), 0)
+        some = pa.compute.any(empty).as_py()
+        columns.append(pa.compute.if_else(empty, pa.scalar(None, column.type), column) if some else column)
+    return pa.record_batch(columns, schema=batch.schema)
 
 
 def _transcode(path: Path, encoding: str, header: str) -> None:

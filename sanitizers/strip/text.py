@@ -26,14 +26,14 @@ def masked(text: ir.StringValue, kinds: Kinds, names: tuple[str, ...]) -> ir.Str
 
 
 def without_sentences(text: ir.StringValue, mentions: ir.StringValue) -> ir.StringValue:
-    """Remove every sentence that holds one of the mentions.
+    """Remove every sentence that holds one of the mentions; a text of which nothing is left becomes null.
 
     Parameters
     ----------
     mentions
         Per row a pattern that matches the barred mentions as they are written there; null where there is none.
     """
-    marked = text.re_replace(mentions, _MARK).re_replace(_SENTENCE, "")
+    marked = text.re_replace(mentions, _MARK).re_replace(_SENTENCE, "").nullif("")
     return mentions.isnull().ifelse(text, marked)
 
 

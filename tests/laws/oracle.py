@@ -162,8 +162,9 @@ def goes(source, row, reasons):
 
 
 def without(text, reasons):
-    """A text without the sentences that mention something barred."""
-    return Text([s for s in text.sentences if not any(isinstance(p, Mention) and p[:2] in reasons for p in s)])
+    """A text without the sentences that mention something barred; None where nothing is left."""
+    left = [s for s in text.sentences if not any(isinstance(p, Mention) and p[:2] in reasons for p in s)]
+    return Text(left) or None
 
 
 def touched(source, row, reasons):

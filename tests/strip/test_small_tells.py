@@ -9,7 +9,7 @@ import pytest
 
 from sanitizers.errors import USAGE
 from sanitizers.strip.receipt import HIDDEN, WITHHELD, Receipt, SourceCounts
-from tests.cli_world import SEALED, World, department, world
+from tests.cli_world import CANARY, SEALED, World, department, world
 from tests.test_bad_input import refused, unpublished
 
 __all__ = ["department", "world"]
@@ -38,6 +38,23 @@ def test_an_emptied_cell_looks_like_one_that_was_empty(world: World) -> None:
     rows = (world / "clean/complaints.csv").read_text().splitlines()[1:3]
     emptied, empty = (row.split(",")[1:3] for row in rows)
     assert emptied == empty
+
+
+def test_a_text_that_lost_its_last_sentence_looks_like_one_that_was_empty(world: World) -> None:
+    world.amend("sealing.yaml", "on_seal: clear", "on_seal: sentence")
+    world.amend("raw/complaints.csv", f"Arrest {SEALED} was made. A {CANARY} was taken.", f"Arrest {SEALED} was made.")
+    world.amend("raw/complaints.csv", "Nobody was seen.", "")
+    assert world.strip().code == 0
+    rows = (world / "clean/complaints.csv").read_text().splitlines()[1:3]
+    assert [row.split(",")[-1] for row in rows] == ["", ""]
+
+
+def test_an_empty_value_of_set_looks_like_a_cell_that_was_empty(world: World) -> None:
+    world.amend("sealing.yaml", "{status: OPEN}", "{status: ''}")
+    world.amend("raw/complaints.csv", "201700000002,,,OPEN,", "201700000002,,,,")
+    assert world.strip().code == 0
+    rows = (world / "clean/complaints.csv").read_text().splitlines()[1:3]
+    assert [row.split(",")[3] for row in rows] == ["", ""]
 
 
 # -- what `set` gives -------------------------------------------------------------------------------------------------
