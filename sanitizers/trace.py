@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from sanitizers.documents import maybe_cell, nearest_column, other_delimiter
-from sanitizers.engine.contract import SENTINEL_ROW, Engine, Lookup, Part, Tally, malformed_faults
+from sanitizers.engine.contract import ROW, SENTINEL_ROW, Engine, Lookup, Part, Tally, malformed_faults
 from sanitizers.engine.forms import RawFile, files_of, fixed_folder, survives
 from sanitizers.errors import ConfigurationError, Fault, Faults, RegisterFailure, SourceFailure, gathered
 from sanitizers.identifiers import Key, Kinds
@@ -186,6 +186,9 @@ def _column_faults(faults: Faults, name: str, source: Source, schema: pa.Schema)
                 faults.say("is no list", "declare it without `[]`", where=f"sources.{name}.columns.{ref.name}")
     for column in [*source.text, *source.not_identifiers]:
         _named(faults, column, schema, source, where=f"sources.{name}")
+    for column in source.text:
+        if column in schema.names and not _holds_text(schema.field(column).type):
+            faults.say("holds no text", "declare the identifier under `columns`", where=f"sources.{name}.text.{column}")
     for column in source.primary_key:
         _named(faults, column, schema, source, where=f"sources.{name}.primary_key")
 
@@ -198,9 +201,16 @@ def _type_faults(faults: Faults, name: str, schema: pa.Schema, changing: Sequenc
         if folded.count(field.name.casefold()) > 1:
             told = field.name if headed else f"column {number}"
             faults.say("differs from another column in case only", "rename one", where=name, column=told)
+        if field.name in (ROW, "file_row_number"):
+            faults.say("is a name that the engine needs for itself", "rename it", where=name, column=field.name)
         if field.name in changing and not survives(field.type):
             remedy = "cast it where it is written, for instance to timestamp[us] or double"
             faults.say(f"the engine would change a column of type {field.type}", remedy, where=name, column=field.name)
+
+
+def _holds_text(kind: pa.DataType) -> bool:
+    held = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(held) or pa.types.is_large_string(held))
 
 
 def _named(faults: Faults, column: str, schema: pa.Schema, source: Source, *, where: str) -> None:

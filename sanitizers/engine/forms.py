@@ -92,7 +92,8 @@ class RawFile:
 
     def _parquet_schema(self) -> pa.Schema:
         try:
-            return pa.parquet.read_schema(self.path).remove_metadata()
+            fields = list(pa.parquet.read_schema(self.path))
+            return pa.schema([field.with_type(without_views(field.type)) for field in fields])
         except (pa.ArrowException, OSError) as error:
             fault = self._parquet_fault(error)
         raise SourceFailure(fault)
@@ -110,8 +111,11 @@ class RawFile:
             return
         fault = None
         try:
+            wanted = pa.schema([self.schema.field(name) for name in columns])
             with pa.parquet.ParquetFile(self.path) as file:
-                yield from file.iter_batches(batch_size=ROWS, columns=list(columns))
+                for batch in file.iter_batches(batch_size=ROWS, columns=list(columns)):
+                    named = batch.select(wanted.names)
+                    yield named if named.schema.equals(wanted) else named.cast(wanted)
         except (pa.ArrowException, OSError) as error:
             fault = self._parquet_fault(error)
         if fault:
@@ -349,4 +353,25 @@ def plain(kind: pa.DataType) -> pa.DataType:
         return pa.large_list(plain(kind.value_type))
     if pa.types.is_struct(kind):
         return pa.struct([(field.name, plain(field.type)) for field in kind])
+    return kind
+
+
+def without_views(kind: pa.DataType) -> pa.DataType:
+    """The type with every view of text or bytes replaced by what it shows: few functions of Arrow take views.
+
+    Examples
+    --------
+    >>> without_views(pa.list_(pa.string_view()))
+    ListType(list<item: string>)
+    """
+    if pa.types.is_string_view(kind):
+        return pa.string()
+    if pa.types.is_binary_view(kind):
+        return pa.binary()
+    if pa.types.is_large_list(kind):
+        return pa.large_list(without_views(kind.value_type))
+    if pa.types.is_list(kind):
+        return pa.list_(without_views(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(without_views(field.type)) for field in kind])
     return kind

@@ -107,14 +107,19 @@ def _write_csv(
 def _kept(batches: Iterable[pa.RecordBatch], stopped: list[BaseException]) -> Iterator[pa.RecordBatch]:
     """The batches with one way of writing nothing; an error on the way is kept, as DuckDB would wrap it in text."""
     try:
-        yield from map(_without_empty_texts, batches)
+        yield from map(_one_way_of_nothing, batches)
     except (Exception, KeyboardInterrupt) as error:
         stopped.append(error)
         raise
 
 
-def _without_empty_texts(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Null for every empty text: an empty cell in quotes would tell that a seal or the policy emptied it."""
+def _one_way_of_nothing(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Null for every empty text: an empty cell in quotes would tell that a seal or the policy emptied it.
+
+    A column that stands alone is the other way round: a line of nothing is no row.
+    """
+    if batch.num_columns == 1:
+        return pa.record_batch([pa.compute.fill_null(batch.column(0), "")], schema=batch.schema)
     columns = []
     for column in batch.columns:
         empty = pa.compute.equal(pa.compute.binary_length(column), 0)

@@ -10,7 +10,7 @@ snapshot without any key.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -49,7 +49,7 @@ class SourceCounts:
     texts
         Per text column: texts with a barred mention.
     missing
-        Per identifier column: cells that hold no reference, in the rows that stay.
+        Per identifier column: cells that hold no reference in the clean source, emptied ones among them.
     malformed
         Rows dropped because an identifier does not fit its kind (only with `malformed: drop`).
     """
@@ -112,20 +112,30 @@ def _small(count: Count) -> Count:
 
 def _public(counts: SourceCounts) -> SourceCounts:
     columns = {name: _public_column(told) for name, told in counts.columns.items()}
-    sealed = counts.rows_dropped - counts.malformed  # type: ignore[operator]
-    dropping = [told["rows"] for told in columns.values() if told["on_seal"] == "drop"]
-    told = _small(counts.rows_dropped)
-    if told != HIDDEN and (_small(sealed) == HIDDEN or HIDDEN in dropping or WITHHELD in dropping):
-        told = WITHHELD  # by what else is told, it would give a small count away
+    dropping = {name for name, told in columns.items() if told["on_seal"] == "drop"}
+
+    def union(total: Count, names: Iterable[str], others: Iterable[Count]) -> Count:
+        withheld = any(columns[name]["rows"] == WITHHELD for name in names)
+        told = _union(total, [*(counts.columns[name]["rows"] for name in names), *others])
+        return WITHHELD if withheld and told != HIDDEN else told
+
+    dropped = union(counts.rows_dropped, dropping, [counts.malformed])
     return replace(
         counts,
-        rows_in=counts.rows_in if isinstance(told, int) else told,
-        rows_dropped=told,
+        rows_in=counts.rows_in if isinstance(dropped, int) else dropped,
+        rows_dropped=dropped,
         columns=columns,
         texts={name: _small(count) for name, count in counts.texts.items()},
         malformed=_small(counts.malformed),
-        rows_changed=_small(counts.rows_changed),
+        rows_changed=union(counts.rows_changed, columns.keys() - dropping, counts.texts.values()),
     )
+
+
+def _union(total: Any, causes: Sequence[Any]) -> Count:
+    """A count of rows that several causes share, withheld where what the causes leave of it is a small count."""
+    apart = [total - cause for cause in causes] + [sum(causes) - total]
+    tells = any(_small(count) == HIDDEN for count in [*causes, *apart])
+    return WITHHELD if tells and total >= SMALL else _small(total)
 
 
 def _public_column(told: dict[str, Any]) -> dict[str, Any]:
@@ -168,12 +178,11 @@ def count(engine: Engine, reached: Reached) -> SourceCounts:
 
 
 def _missing(engine: Engine, reached: Reached, number: int) -> int:
-    """Cells of one reference that hold none, in the rows that stay: what the others held is nobody's business."""
+    """Cells of one reference that hold none in the clean source: a count that its file tells as well, and no more."""
     read = reached.read
     if read.source.references[number].elements:
         return sum(int((~reached.goes(rows)).sum()) for rows in read.tally.missing.get(number, []))
-    tokens = read.tokens.filter(read.tokens.ref == number, read.tokens.row != SENTINEL_ROW)
-    present = engine.without(tokens, reached.gone, column="row").count()
+    present = engine.without(_unhit(reached, [number]), reached.gone, column="row").count()
     return read.tally.rows - len(reached.gone) - int(engine.fetch(present.as_table()).column(0)[0].as_py())
 
 

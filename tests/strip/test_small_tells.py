@@ -125,6 +125,39 @@ def test_a_small_count_is_not_told_by_what_the_links_leave_of_a_total(by_link: d
     assert (told.rows_in, told.rows_dropped) == (WITHHELD, WITHHELD)
 
 
+def test_a_small_count_is_not_told_by_rows_that_two_columns_drop() -> None:
+    """11 rows are gone, 10 through one column: one through the other alone. Or 5 of 10 and 6 overlap: no small count."""
+    one = public(rows_kept=89, rows_dropped=11, columns={"a": column(10), "b": column(6)})
+    assert (one.rows_in, one.rows_dropped) == (WITHHELD, WITHHELD)
+    many = public(rows_kept=80, rows_dropped=20, columns={"a": column(13), "b": column(12)})
+    assert (many.rows_in, many.rows_dropped) == (100, 20)
+
+
+def redacting(rows: int, **by_link: int) -> dict[str, object]:
+    return column(rows, **by_link) | {"on_seal": "redact"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "columns", "texts"),
+    [
+        (10, {"a": redacting(10, via=7)}, {}),
+        (12, {"a": redacting(2)}, {"t": 10}),
+        (12, {"a": redacting(10)}, {"t": 5}),
+        (10, {"a": redacting(10), "b": redacting(3)}, {}),
+    ],
+)
+def test_a_small_count_is_not_told_by_rows_that_change(changed: int, columns: dict, texts: dict) -> None:
+    assert public(rows_changed=changed, columns=columns, texts=texts).rows_changed == WITHHELD
+
+
+def test_missing_cells_are_those_that_the_clean_file_shows(world: World) -> None:
+    """Otherwise the nulls of the file, without the missing cells of the receipt, are the emptied ones."""
+    assert world.strip().code == 0
+    told = Receipt.read(world / "clean/receipt.json").sources["complaints"].missing
+    shown = [row.split(",")[1] for row in (world / "clean/complaints.csv").read_text().splitlines()[1:]]
+    assert told["cleared_by"] == shown.count("") == 2
+
+
 def test_missing_cells_of_rows_that_go_are_not_counted(world: World) -> None:
     """Two strips that differ in a dropped row's empty cell tell the same."""
     found = []

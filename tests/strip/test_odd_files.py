@@ -1,0 +1,59 @@
+"""Files that are lawful and seldom: each goes through, or is refused by name."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from sanitizers.errors import USAGE
+from tests.cli_world import SEALED, World, department, world
+from tests.test_bad_input import refused, unpublished
+
+__all__ = ["department", "world"]
+
+
+@pytest.mark.parametrize("empty", ["", '""'])
+def test_a_column_that_stands_alone_keeps_its_rows(world: World, empty: str) -> None:
+    photos = "photo_number: {kind: photo_number, on_seal: drop}"
+    world.amend("sealing.yaml", photos, "photo_number: {kind: photo_number, on_seal: {redact: []}}")
+    world.write("raw/photos.csv", 'photo_number\n"0000000001"\n0000000003\n' + (f"{empty}\n" if empty else ""))
+    assert world.strip().code == 0
+    rows = (world / "clean/photos.csv").read_text().splitlines()[1:]
+    assert len(rows) == 2 + bool(empty)
+    assert {rows[0], *rows[2:]} == {'""'}
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        pa.array(["a", None, "c", ""], pa.string_view()),
+        pa.array([b"a", None, b"c", b""], pa.binary_view()),
+        pa.array([["a"], None, [], ["b", None]], pa.list_(pa.string_view())),
+        pa.array([{"a": "x"}, None, {"a": None}, {"a": ""}], pa.struct([("a", pa.string_view())])),
+    ],
+    ids=lambda cells: str(cells.type),
+)
+def test_views_are_published_as_what_they_show(world: World, cells: pa.Array) -> None:
+    raw = pq.read_table(world / "raw/arrests.parquet")
+    world.write("raw/arrests.parquet", raw.append_column("view", cells))
+    for redacted in ("[]", "[view]"):
+        world.amend("sealing.yaml", "on_seal: {redact: []}", f"on_seal: {{redact: {redacted}}}")
+        assert world.strip().code == 0
+        assert pq.read_table(world / "clean/arrests.parquet")["view"].to_pylist() == cells.to_pylist()[1:]
+
+
+@pytest.mark.parametrize("name", ["sealproof_row", "file_row_number"])
+def test_names_that_the_engine_needs_are_refused(world: World, name: str) -> None:
+    raw = pq.read_table(world / "raw/arrests.parquet")
+    world.write("raw/arrests.parquet", raw.append_column(name, raw["age"]))
+    refused(world.strip(), USAGE, name, "needs for itself")
+    unpublished(world)
+
+
+def test_a_text_column_that_holds_no_text_is_refused(world: World) -> None:
+    complaints = {"complaint_number": ["201700000001"], "cleared_by": [SEALED], "suspect_age": [31]}
+    world.write("raw/complaints.parquet", pa.table({**complaints, "status": ["CLOSED"], "narrative": [7]}))
+    world.amend("sealing.yaml", "raw/complaints.csv", "raw/complaints.parquet")
+    refused(world.strip(), USAGE, "narrative", "holds no text")
+    unpublished(world)
