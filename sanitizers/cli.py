@@ -215,12 +215,12 @@ def strip(
     keeper: Path | None,
 ) -> None:  # fmt: skip
     """Strip the raw sources into one folder of clean sources, receipt and roster."""
-    from sanitizers.keeper import strip_with_links
+    from sanitizers.keeper import strip_with_register
     from sanitizers.policy import Policy
 
     policy = Policy.load(policy_path)
     with progress_bars() as progress:
-        receipt = strip_with_links(
+        receipt = strip_with_register(
             policy, snapshot=_snapshot_path(policy, snapshot_path), key=_key(key_file), register=register_folder,
             out=out, keeper=keeper, progress=progress,
         )  # fmt: skip

@@ -35,7 +35,8 @@ from sanitizers.queries import stored_as
 from sanitizers.register.snapshot import Snapshot
 from sanitizers.scan import readers
 from sanitizers.scan.columns import Search, shown
-from sanitizers.strip.receipt import HIDDEN, RECEIPT, ROSTER, SMALL, Receipt, Roster
+from sanitizers.strip.receipt import HIDDEN, RECEIPT, SMALL, Receipt
+from sanitizers.strip.roster import ROSTER, Roster
 from sanitizers.trace import clean_files, lookups, raw_files
 from sanitizers.verdict import DecidedBy, Target, Verdict
 
@@ -217,7 +218,8 @@ def _take_strip(case: _Case, path: Path) -> None:
     folder = path.parent
     try:
         receipt = Receipt.read(path)
-        roster = Roster.read(folder / ROSTER)
+        clean = [name for name in receipt.files if not name.startswith(f"{ROSTER}/")]
+        roster = Roster.read(folder / ROSTER, clean)
         actual = {name: digest.of_file(folder / name) for name in receipt.files}
     except SealproofError as error:
         case.warnings.append(f"the receipt in {folder.name} does not stand: {error.faults[0].problem}")

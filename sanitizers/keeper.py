@@ -5,9 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 
-from sanitizers import publish
 from sanitizers.engine.duckdb import DuckDB
-from sanitizers.errors import Fault, PublishFailure
 from sanitizers.identifiers import Key, Kinds
 from sanitizers.policy import Policy
 from sanitizers.register.history import Register
@@ -34,7 +32,7 @@ def take_snapshot(
     return load(out)
 
 
-def strip_with_links(
+def strip_with_register(
     policy: Policy,
     *,
     snapshot: Path,
@@ -44,39 +42,7 @@ def strip_with_links(
     keeper: Path | None,
     progress: Progress,
 ) -> Receipt:
-    """Strip files with the links that a register remembers, and leave the keeper's receipt with the keeper.
-
-    Raises
-    ------
-    PublishFailure
-        As `strip_files`; or the keeper's receipt cannot be written, which is found out before anything is stripped.
-    """
-    if keeper is not None:
-        _private(keeper, out)
+    """Strip files with what a register remembers. See `strip_files`."""
     barred = load(snapshot)
-    links = Register(register, kinds=barred.kinds, key=key).links() if register else None
-    receipt = strip_files(policy, snapshot=barred, key=key, out=out, links=links, progress=progress)
-    if keeper is not None:
-        keeper.touch(mode=0o600)
-        keeper.write_text(receipt.to_json(), encoding="utf-8")
-    return receipt
-
-
-def _private(path: Path, out: Path) -> None:
-    """Make sure that a file can be written, stands apart from what is published, and only its owner can read it."""
-    remedy = "name another file with --keeper; nothing was published"
-    if path.resolve().is_relative_to(out.resolve()):
-        raise PublishFailure(Fault("lies in the folder that is published", remedy, where=str(path)))
-    publish.check_replaceable(path, marks=[b'"key_fingerprint"', b'"rows_kept"'], remedy=remedy)
-    problem = ""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new = not path.exists()
-        path.touch(mode=0o600)
-        path.chmod(0o600)
-        if new:
-            path.unlink()
-    except OSError as error:
-        problem = f"cannot be written ({error.strerror})"
-    if problem:
-        raise PublishFailure(Fault(problem, remedy, where=str(path)))
+    own = Register(register, kinds=barred.kinds, key=key) if register else None
+    return strip_files(policy, snapshot=barred, key=key, out=out, register=own, keeper=keeper, progress=progress)

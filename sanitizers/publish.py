@@ -57,7 +57,7 @@ class Stage:
 
 
 @contextmanager
-def publishing(target: Path, *, mark: str) -> Iterator[Stage]:
+def publishing(target: Path, *, mark: str, option: str = "--out", private: bool = False) -> Iterator[Stage]:
     """Stage a folder; publish it if the block ends well, leave the old one untouched if not.
 
     Parameters
@@ -66,6 +66,10 @@ def publishing(target: Path, *, mark: str) -> Iterator[Stage]:
         Folder to publish. Its parent is made if needed.
     mark
         A file that every folder of this make holds: one without it is somebody else's, and is never replaced.
+    option
+        By which option the folder is named, for messages.
+    private
+        Whether the owner alone may enter it.
 
     Raises
     ------
@@ -83,30 +87,30 @@ def publishing(target: Path, *, mark: str) -> Iterator[Stage]:
     ['a.txt']
     """
     if target.exists() and not target.is_dir():
-        raise PublishFailure(Fault("is a file", "name a folder with --out", where=str(target)))
+        raise PublishFailure(Fault("is a file", f"name a folder with {option}", where=str(target)))
     if target.is_dir() and not (target / mark).is_file() and any(target.iterdir()):
         told = f"is a folder without {mark}: this command has not published it"
-        raise PublishFailure(Fault(told, "name a new folder with --out", where=str(target)))
+        raise PublishFailure(Fault(told, f"name a new folder with {option}", where=str(target)))
     problem = None
     target = target.resolve()
-    private = target.parent / f".{target.name}.sealproof"
+    place = target.parent / f".{target.name}.sealproof"
     try:
-        private.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with locked(private / "lock", target), ThreadPoolExecutor(2) as background:
-            _recover(private, target)
-            stage = Stage(private / "new", private / "scratch", background)
+        place.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with locked(place / "lock", target), ThreadPoolExecutor(2) as background:
+            _recover(place, target)
+            stage = Stage(place / "new", place / "scratch", background)
             stage.new.mkdir(mode=0o700)
             stage.scratch.mkdir(mode=0o700)
             try:
                 yield stage
-                _flush(stage.new)
-                _exchange(private, target)
+                _flush(stage.new, private=private)
+                _exchange(place, target)
             finally:
-                _sweep(private)
+                _sweep(place)
     except OSError as error:
         problem = Fault(
             f"cannot be written ({os.strerror(error.errno) if error.errno else type(error).__name__})",
-            "free space or name a writable folder with --out; the old version still stands",
+            f"free space or name a writable folder with {option}; the old version still stands",
             where=str(target),
         )
     if problem:
@@ -204,10 +208,11 @@ def _sweep(private: Path) -> None:
             shutil.rmtree(path)
 
 
-def _flush(folder: Path) -> None:
-    """Bring the staged files to disk and give them the permissions of ordinary files."""
+def _flush(folder: Path, *, private: bool) -> None:
+    """Bring the staged files to disk and give them the permissions of ordinary files, or of private ones."""
     umask = os.umask(0o022)
     os.umask(umask)
+    umask = 0o077 if private else umask
     for path in [folder, *folder.rglob("*")]:
         path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
         _sync(path)

@@ -62,12 +62,15 @@ class Reached:
         Sorted int64 numbers of the rows that go.
     mentioned
         Held: ``ref, row, written, via`` of every barred mention in a text of a row that stays.
+    told
+        Held: ``ref, kind, row, hi, lo, written`` of every mention in a text.
     """
 
     read: Read
     hits: ir.Table
     gone: np.ndarray
     mentioned: ir.Table | None
+    told: ir.Table | None
 
     def __repr__(self) -> str:
         return f"Reached({self.read.name})"
@@ -75,12 +78,6 @@ class Reached:
     def gone_between(self, start: int, stop: int) -> np.ndarray:
         """Those of the rows that go whose number is in ``range(start, stop)``."""
         return self.gone[np.searchsorted(self.gone, start) : np.searchsorted(self.gone, stop)]
-
-    def goes(self, rows: np.ndarray) -> np.ndarray:
-        """Whether each row, by its number, goes."""
-        going = np.zeros(self.read.tally.rows, bool)
-        going[self.gone] = True
-        return np.take(going, rows)
 
 
 @dataclass(frozen=True, repr=False)
@@ -160,6 +157,8 @@ def check_columns(policy: Policy, parts: Parts) -> None:
     faults = Faults()
     for name, source in policy.sources.items():
         given = parts[name]
+        if not given:
+            continue  # none of its files is read by this run
         with gathered(faults):
             schema = given[0].schema
             _column_faults(faults, name, source, schema)
@@ -246,6 +245,8 @@ def read(engine: Engine, policy: Policy, parts: Parts, kinds: Kinds, key: Key) -
     faults = Faults()
     found = {}
     for name, source in policy.sources.items():
+        if not parts[name]:
+            continue
         own = lookups(source, kinds)
         tally = Tally()
         with gathered(faults):
@@ -292,7 +293,8 @@ def trace(
     parts
         The files or frames of each source.
     links
-        Links remembered by the register; those of this run are added.
+        Links remembered by the register; those of this run are added. With None no link is followed: the snapshot must
+        be closed over every link of the parts.
 
     Raises
     ------
@@ -304,8 +306,9 @@ def trace(
     snapshot.check_key(key)
     sources = read(engine, policy, parts, snapshot.kinds, key)
     seen = links_of(engine, sources)
-    known = seen if links is None else pa.concat_tables([links, seen])
-    barred = closure(engine, engine.hold(snapshot.table()), engine.hold(known))
+    barred = engine.hold(snapshot.table())
+    if links is not None:
+        barred = closure(engine, barred, engine.hold(pa.concat_tables([links, seen])))
     reached = {name: _reached(engine, read_, barred, kinds=snapshot.kinds, key=key) for name, read_ in sources.items()}
     return Reach(reached, barred, seen)
 
@@ -324,8 +327,12 @@ def _reached(engine: Engine, read_: Read, barred: ir.Table, *, kinds: Kinds, key
     going = hits.filter(hits.ref.isin([number for number, ref in enumerate(references) if ref.drops]))
     malformed = [rows for _, _, rows in read_.tally.malformed]
     gone = each_once(np.concatenate([engine.fetch(going.select("row"))["row"].to_numpy(), *malformed]))
-    mentioned = _mentions(engine, read_, barred, gone, kinds=kinds, key=key)
-    return Reached(read_, hits, gone, mentioned)
+    if not read_.source.text:
+        return Reached(read_, hits, gone, None, None)
+    told = _told(engine, read_, kinds=kinds, key=key)
+    reached = told.join(barred, ["kind", "hi", "lo"]).select("ref", "row", "written", "via")
+    mentioned = engine.hold(engine.without(reached, gone, column="row").distinct())
+    return Reached(read_, hits, gone, mentioned, told)
 
 
 def each_once(numbers: np.ndarray) -> np.ndarray:
@@ -350,15 +357,9 @@ def _check_sentinels(engine: Engine, read_: Read, found: ir.Table) -> None:
         raise RegisterFailure(Fault("the sentinel of a kind was not found again", remedy, where=read_.name))
 
 
-def _mentions(
-    engine: Engine, read_: Read, barred: ir.Table, gone: np.ndarray, *, kinds: Kinds, key: Key
-) -> ir.Table | None:
-    if not read_.source.text:
-        return None
+def _told(engine: Engine, read_: Read, *, kinds: Kinds, key: Key) -> ir.Table:
     texts = {
         number: (column, {kind: kinds[kind] for kind in text.mentions})
         for number, (column, text) in enumerate(read_.source.text.items())
     }
-    found = engine.mentions(read_.parts, texts, key, Tally())
-    hits = found.join(barred, ["kind", "hi", "lo"]).select("ref", "row", "written", "via")
-    return engine.hold(engine.without(hits, gone, column="row").distinct())
+    return engine.mentions(read_.parts, texts, key, Tally())

@@ -500,7 +500,7 @@ def test_an_uncaught_exception_is_no_verdict_and_its_text_is_not_shown(
     def broken(*_: object, **__: object) -> None:
         raise ValueError(f"could not convert {SEALED} {CANARY}")
 
-    monkeypatch.setattr("sanitizers.keeper.strip_with_links", broken)
+    monkeypatch.setattr("sanitizers.keeper.strip_with_register", broken)
     monkeypatch.setattr("sanitizers.gate.judge", broken)
     for outcome in (world.strip(), world.gate(world / "raw")):
         assert outcome.code == COULD_NOT_CHECK

@@ -122,12 +122,12 @@ def test_policy_check_refuses_a_feature_that_reads_files(world: World) -> None:
 
 
 def test_strip_publishes_clean_sources_and_tells_counts_only(world: World) -> None:
-    outcome = world.strip("--keeper", world / "keeper" / "receipt.json")
+    outcome = world.strip("--keeper", world / "keeper")
     assert (outcome.code, outcome.out) == (CLEAN, "")
     assert "photos: 2 rows kept, under 5 dropped" in outcome.err
     silent(outcome)
     published = sorted(path.name for path in (world / "clean").iterdir())
-    assert published == ["arrests.parquet", "complaints.csv", "photos.csv", "receipt.json", "roster.arrow"]
+    assert published == ["arrests.parquet", "complaints.csv", "photos.csv", "receipt.json", "roster"]
     assert pq.read_table(world / "clean/arrests.parquet")["age"].to_pylist() == [22, 45, 19]
     clean = (world / "clean/complaints.csv").read_text()
     leaked = sum(text in clean for text in (SEALED, "201700000001", "was made"))
@@ -284,7 +284,7 @@ def test_an_interrupted_run_is_told_apart(world: World, monkeypatch: pytest.Monk
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sanitizers.keeper.strip_with_links", interrupted)
+    monkeypatch.setattr("sanitizers.keeper.strip_with_register", interrupted)
     assert world.strip().code == INTERRUPTED
 
 

@@ -170,6 +170,17 @@ class Register:
         tables = [pa.parquet.read_table(path).replace_schema_metadata(None) for path in self._files("links")]
         return pa.concat_tables([LINK_SCHEMA.empty_table(), *tables])
 
+    @property
+    def link_batches(self) -> int:
+        """How many batches of links the register holds; it only grows."""
+        return len(self._files("links"))
+
+    def knows(self, links: pa.Table) -> bool:
+        """Whether all of these links are remembered."""
+        if not links.num_rows:
+            return True
+        return _frame(links).join(_frame(self.links()), on=LINK_SCHEMA.names, how="anti").is_empty()
+
     def remember(self, links: pa.Table) -> int:
         """Remember links; returns how many are new."""
         with self._alone():
@@ -222,6 +233,7 @@ class Register:
             "not_barred": dict(counts.iter_rows()),
             "basis": rules.basis,
             "rules": rules.name,
+            "links": self.link_batches,
         }
         barred = engine.fetch(closed)
         return snapshot.write(path, purpose=purpose, kinds=self.kinds, key=self.key, barred=barred, dated=dated)

@@ -47,18 +47,23 @@ def closure(engine: Engine, barred: ir.Table, links: ir.Table) -> ir.Table:
     """
     if not _count(engine, links):
         return barred
+    closed = engine.hold(barred.select(*_ID))
+    every = links.filter(links["mode"] == "all")
     while True:
-        seen = barred.select(*_ID)
-        carried = links.semi_join(seen, _FROM)
-        by_any = carried.filter(carried["mode"] == "any").select(*_ID, "via")
-        every = links.filter(links["mode"] == "all")
-        spared = every.anti_join(seen, _FROM).select(*_ID).distinct()
-        by_all = every.anti_join(spared, _ID).select(*_ID, "via")
-        new = ibis.union(by_any, by_all).anti_join(seen, _ID)
-        added = engine.hold(new.group_by(_ID).agg(via=new["via"].min()))
+        new = _reached(closed, links, every).anti_join(closed, _ID)
+        added = engine.hold(new.select(*_ID).distinct())
         if not _count(engine, added):
-            return barred
-        barred = engine.hold(ibis.union(barred, added))
+            break
+        closed = engine.hold(ibis.union(closed, added))
+    came_in = _reached(closed, links, every).anti_join(barred, _ID)
+    return engine.hold(ibis.union(barred, came_in.group_by(_ID).agg(via=came_in["via"].min())))
+
+
+def _reached(closed: ir.Table, links: ir.Table, every: ir.Table) -> ir.Table:
+    """What the barred reach through one link, with that link's name: it depends on the barred set alone."""
+    by_any = links.filter(links["mode"] == "any").semi_join(closed, _FROM).select(*_ID, "via")
+    spared = every.anti_join(closed, _FROM).select(*_ID).distinct()
+    return ibis.union(by_any, every.anti_join(spared, _ID).select(*_ID, "via"))
 
 
 def _count(engine: Engine, table: ir.Table) -> int:

@@ -41,7 +41,10 @@ class Barred:
 
 @dataclass(frozen=True, repr=False)
 class Snapshot:
-    """The barred set and what it was made from. Shows no token, and is not picklable."""
+    """The barred set and what it was made from; `links` counts the batches of links that it is closed over.
+
+    Shows no token, and is not picklable.
+    """
 
     purpose: str
     kinds: Kinds
@@ -56,6 +59,7 @@ class Snapshot:
     not_barred: Mapping[str, int] = field(default_factory=dict)
     basis: str = ""
     rules: str = ""
+    links: int = 0
 
     def __repr__(self) -> str:
         return f"Snapshot(n={self.size})"
@@ -223,4 +227,5 @@ def load(path: Path) -> Snapshot:
         not_barred=dated["not_barred"],
         basis=dated["basis"],
         rules=dated["rules"],
+        links=dated["links"],
     )

@@ -1,15 +1,21 @@
-"""Files: find what a seal reaches, forget it, check, publish."""
+"""Files: find what a seal reaches, forget it, check, publish.
+
+Where the keeper remembers the last strip, files that no new event reaches are neither read nor written: the new folder
+holds the same files.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet
 
-from sanitizers import publish
+from sanitizers import digest, publish
 from sanitizers.engine.contract import Engine
 from sanitizers.engine.duckdb import DuckDB
 from sanitizers.engine.forms import RawFile
@@ -17,10 +23,15 @@ from sanitizers.engine.writing import write
 from sanitizers.errors import EngineFailure, Fault, PublishFailure
 from sanitizers.identifiers import Key
 from sanitizers.policy import Policy
+from sanitizers.register.history import Register
 from sanitizers.register.snapshot import Snapshot
+from sanitizers.strip.accounts import Account, accounts
+from sanitizers.strip.memory import HELD, MEMORY, File, Memory, Seen, write_barred
 from sanitizers.strip.plan import plan
-from sanitizers.strip.receipt import RECEIPT, ROSTER, Receipt, SourceCounts, count, write_roster
+from sanitizers.strip.receipt import RECEIPT, Receipt, SourceCounts, total
+from sanitizers.strip.roster import ROSTER, part_of, write_part
 from sanitizers.strip.rows import clean_rows, clean_schema
+from sanitizers.strip.work import Files, known_in, work_of
 from sanitizers.trace import Reach, raw_files, trace
 
 Progress = Callable[[str, int, int], None]
@@ -32,7 +43,8 @@ def strip_files(
     snapshot: Snapshot,
     key: Key,
     out: Path,
-    links: pa.Table | None = None,
+    register: Register | None = None,
+    keeper: Path | None = None,
     progress: Progress = lambda _step, _done, _of: None,
 ) -> Receipt:
     """Strip the raw sources of a policy into one folder, published whole or not at all.
@@ -40,10 +52,13 @@ def strip_files(
     Parameters
     ----------
     out
-        Folder of the clean sources, with ``receipt.json`` and ``roster.arrow``. Files keep the names that they have
-        below the raw sources' common folder, their form, columns and row order.
-    links
-        Links that the register remembers.
+        Folder of the clean sources, with ``receipt.json`` and ``roster``. Files keep the names that they have below the
+        raw sources' common folder, their form, columns and row order.
+    register
+        The register, for the links that it remembers.
+    keeper
+        The keeper's own folder. It holds the exact receipt and what lets the next strip read and write only the files
+        that new events reach.
     progress
         Called with a step's name, how many of its files are done, and how many there are.
 
@@ -58,20 +73,35 @@ def strip_files(
         Nothing was published; what stood in `out` before still stands.
     """
     policy.check_usable(snapshot)
+    snapshot.check_key(key)
     files = raw_files(policy)
-    _apart(out, files)
-    with publish.publishing(out, mark=RECEIPT) as stage, DuckDB(stage.scratch) as engine:
-        before = {file.path: file.path.stat() for own in files.values() for file in own}
-        progress("find", 0, len(before))
-        reach = trace(engine, policy, files, snapshot=snapshot, key=key, links=links)
-        progress("find", len(before), len(before))
-        settled = _forget(engine, policy, reach, snapshot, stage, progress)
-        _unchanged({path: (stat.st_size, stat.st_mtime_ns) for path, stat in before.items()})
-        write_roster(engine, reach.sources, stage.new / ROSTER)
-        settled[ROSTER] = stage.settle(stage.new / ROSTER)
-        counts = {name: count(engine, reached) for name, reached in reach.sources.items()}
-        receipt = make_receipt(policy, snapshot, counts, {name: sha() for name, sha in sorted(settled.items())})
-        (stage.new / RECEIPT).write_text(receipt.public().to_json(), encoding="utf-8")
+    _apart(out, keeper, files)
+    with ExitStack() as stack:
+        stage = stack.enter_context(publish.publishing(out, mark=RECEIPT))
+        notes = None
+        if keeper:
+            notes = stack.enter_context(publish.publishing(keeper, mark=MEMORY, option="--keeper", private=True))
+        engine = stack.enter_context(DuckDB(stage.scratch))
+        before = {file.path: Seen.at(file.path) for own in files.values() for file in own}
+        memory = Memory.recall(keeper) if keeper else None
+        work = work_of(engine, policy, files, memory, snapshot=snapshot, key=key, out=out, register=register)
+        count = sum(map(len, work.rewrite.values()))
+        progress("find", 0, count)
+        reach = trace(engine, policy, work.rewrite, snapshot=snapshot, key=key, links=work.links)
+        progress("find", count, count)
+        run = _Run(policy, snapshot, stage, holding=notes is not None)
+        run.forget(engine, reach, progress)
+        if memory and work.keep:
+            run.take_over(memory, work.keep, out)
+        for path, seen in before.items():
+            if not seen.same(path):
+                remedy = "strip again when nobody writes to it"
+                problem = "changed while it was being stripped; nothing was published"
+                raise PublishFailure(Fault(problem, remedy, where=str(path)))
+        receipt = run.receipt(files)
+        if notes:
+            linked = known_in(register, reach.links)
+            run.remember(notes, engine, reach, files, receipt, memory=memory if work.keep else None, linked=linked)
     return receipt
 
 
@@ -90,34 +120,108 @@ def make_receipt(policy: Policy, snapshot: Snapshot, counts: dict[str, SourceCou
     )
 
 
-def _apart(out: Path, files: dict[str, tuple[RawFile, ...]]) -> None:
-    """Raise unless `out` is apart from every raw source."""
-    target = out.resolve()
-    for file in (file for own in files.values() for file in own):
-        for path in (file.path.resolve(), Path(os.path.normpath(file.path.absolute()))):
-            if path.is_relative_to(target):
-                raise PublishFailure(Fault("holds raw files", "name another folder with --out", where=str(out)))
+def _apart(out: Path, keeper: Path | None, files: Files) -> None:
+    """Raise unless what is published, what the keeper keeps and every raw source are apart from each other."""
+    for option, folder in (("--out", out), *([("--keeper", keeper)] if keeper else [])):
+        for file in (file for own in files.values() for file in own):
+            for path in (file.path.resolve(), Path(os.path.normpath(file.path.absolute()))):
+                if path.is_relative_to(folder.resolve()):
+                    remedy = f"name another folder with {option}"
+                    raise PublishFailure(Fault("holds raw files", remedy, where=str(folder)))
+    if keeper and (keeper.resolve().is_relative_to(out.resolve()) or out.resolve().is_relative_to(keeper.resolve())):
+        remedy = "name another folder with --keeper; nothing was published"
+        raise PublishFailure(Fault("and the folder that is published lie in one another", remedy, where=str(keeper)))
 
 
-def _forget(
-    engine: Engine, policy: Policy, reach: Reach, snapshot: Snapshot, stage: publish.Stage, progress: Progress
-) -> dict[str, Callable[[], str]]:
-    """Write every clean file; what is returned tells each one's SHA-256 once it is on disk."""
-    total = sum(len(reached.read.parts) for reached in reach.sources.values())
-    settled: dict[str, Callable[[], str]] = {}
-    for reached in reach.sources.values():
-        prepared = plan(engine, reached, policy, snapshot.kinds)
-        start = reached.read.tally.start
-        for number, part in enumerate(reached.read.parts):
-            assert isinstance(part, RawFile)  # noqa: S101 - files only here
-            low, high = start[number], start[number + 1]
-            rows = clean_rows(engine, prepared, part, start=low, stop=high)
-            path, schema = stage.new / part.name, clean_schema(prepared, part)
-            write(path, schema, rows, form=part.form, reading=part.written)
-            _check(path, part, schema, high - low - len(reached.gone_between(low, high)))
-            settled[part.name] = stage.settle(path)
-            progress("forget", len(settled), total)
-    return settled
+class _Run:
+    """The second half of a strip: files that are written or taken over, their digests and their accounts."""
+
+    def __init__(self, policy: Policy, snapshot: Snapshot, stage: publish.Stage, *, holding: bool) -> None:
+        self.policy, self.snapshot, self.stage, self.holding = policy, snapshot, stage, holding
+        self.settled: dict[str, Callable[[], str]] = {}
+        self.accounts: dict[str, Account] = {}
+        self.taken: dict[str, File] = {}
+
+    def forget(self, engine: Engine, reach: Reach, progress: Progress) -> None:
+        """Write every clean file that is not taken over, with its part of the roster."""
+        count = sum(len(reached.read.parts) for reached in reach.sources.values())
+        for reached in reach.sources.values():
+            prepared = plan(engine, reached, self.policy, self.snapshot.kinds)
+            start = reached.read.tally.start
+            told = accounts(engine, reached, holding=self.holding)
+            for number, part in enumerate(reached.read.parts):
+                assert isinstance(part, RawFile)  # noqa: S101 - files only here
+                low, high = start[number], start[number + 1]
+                rows = clean_rows(engine, prepared, part, start=low, stop=high)
+                path, schema = self.stage.new / part.name, clean_schema(prepared, part)
+                write(path, schema, rows, form=part.form, reading=part.written)
+                _check(path, part, schema, high - low - len(reached.gone_between(low, high)))
+                self.accounts[part.name] = told[number]
+                self._settle(part.name)
+                write_part(part_of(self.stage.new / ROSTER, part.name), told[number].stayed)
+                self._settle(_roster_of(part.name))
+                progress("forget", len(self.accounts), count)
+
+    def _settle(self, name: str) -> None:
+        self.settled[name] = self.stage.settle(self.stage.new / name)
+
+    def take_over(self, memory: Memory, names: frozenset[str], out: Path) -> None:
+        """Link files of the last strip, which stand as it left them, into the new folder."""
+        for name in sorted(names):
+            self.taken[name] = memory.files[name]
+            for own in (name, _roster_of(name)):
+                _link(out / own, self.stage.new / own)
+
+    def receipt(self, files: Files) -> Receipt:
+        """Write the public receipt; returns the exact one."""
+        told = {name: settled() for name, settled in self.settled.items()}
+        for name, file in self.taken.items():
+            told |= {name: file.clean.sha256, _roster_of(name): file.roster.sha256}
+        counts = {name: total([self._counts(file.name) for file in own]) for name, own in files.items()}
+        receipt = make_receipt(self.policy, self.snapshot, counts, dict(sorted(told.items())))
+        (self.stage.new / RECEIPT).write_text(receipt.public().to_json(), encoding="utf-8")
+        return receipt
+
+    def _counts(self, name: str) -> SourceCounts:
+        return self.accounts[name].counts if name in self.accounts else self.taken[name].counts
+
+    def remember(
+        self, notes: publish.Stage, engine: Engine, reach: Reach, files: Files, receipt: Receipt, *,
+        memory: Memory | None, linked: int | None,
+    ) -> None:  # fmt: skip
+        """Write what the keeper remembers of this strip."""
+        (notes.new / RECEIPT).write_text(receipt.to_json(), encoding="utf-8")
+        write_barred(notes.new, engine.fetch(reach.barred))
+        known = {}
+        for file in (file for own in files.values() for file in own):
+            name, roster = file.name, _roster_of(file.name)
+            place = part_of(notes.new / HELD, name)
+            own = self.taken.get(name)
+            if own and memory:
+                _link(part_of(memory.folder / HELD, name), place)
+            else:
+                write_part(place, self.accounts[name].held)
+            known[name] = File(
+                raw=Seen.at(file.path, own.raw.sha256 if own else digest.of_file(file.path)),
+                clean=Seen.at(self.stage.new / name, receipt.files[name]),
+                roster=Seen.at(self.stage.new / roster, receipt.files[roster]),
+                counts=self._counts(name),
+            )
+        published = digest.of_file(self.stage.new / RECEIPT)
+        Memory(receipt.policy, receipt.kinds, receipt.key_fingerprint, published, linked, known).write(notes.new)
+
+
+def _roster_of(name: str) -> str:
+    return part_of(Path(ROSTER), name).as_posix()
+
+
+def _link(source: Path, target: Path) -> None:
+    """The same file under another name; a copy where the file system has no links."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def _check(path: Path, part: RawFile, schema: pa.Schema, rows: int) -> None:
@@ -129,12 +233,3 @@ def _check(path: Path, part: RawFile, schema: pa.Schema, rows: int) -> None:
         kept = sum(batch.num_rows for batch in clean.batches(clean.schema.names[:1]))
     if kept != rows or not clean.schema.equals(schema):
         raise EngineFailure(Fault("what was written is not what should stay; nothing was published", where=part.name))
-
-
-def _unchanged(before: dict[Path, tuple[int, int]]) -> None:
-    for path, seen in before.items():
-        now = path.stat()
-        if (now.st_size, now.st_mtime_ns) != seen:
-            remedy = "strip again when nobody writes to it"
-            problem = "changed while it was being stripped; nothing was published"
-            raise PublishFailure(Fault(problem, remedy, where=str(path)))

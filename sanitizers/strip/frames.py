@@ -18,10 +18,12 @@ from sanitizers.engine.duckdb import DuckDB
 from sanitizers.errors import ConfigurationError, Faults
 from sanitizers.identifiers import Key
 from sanitizers.policy import Policy, Source
+from sanitizers.register.links import LINK_SCHEMA
 from sanitizers.register.snapshot import Snapshot
+from sanitizers.strip.accounts import accounts
 from sanitizers.strip.files import make_receipt
 from sanitizers.strip.plan import changes, plan
-from sanitizers.strip.receipt import Receipt, count
+from sanitizers.strip.receipt import Receipt
 from sanitizers.trace import Reached, trace
 
 if TYPE_CHECKING:
@@ -89,11 +91,12 @@ def strip(
     parts = {name: [_part(name, frames[name], source, faults)] for name, source in policy.sources.items()}
     faults.stop(ConfigurationError)
     with DuckDB() as engine:
-        reach = trace(engine, policy, parts, snapshot=snapshot, key=key, links=links)
+        remembered = LINK_SCHEMA.empty_table() if links is None else links
+        reach = trace(engine, policy, parts, snapshot=snapshot, key=key, links=remembered)
         clean = {
             name: _applied(engine, frames[name], reached, policy, snapshot) for name, reached in reach.sources.items()
         }
-        counts = {name: count(engine, reached) for name, reached in reach.sources.items()}
+        counts = {name: accounts(engine, reached)[0].counts for name, reached in reach.sources.items()}
     return clean, make_receipt(policy, snapshot, counts, {})
 
 

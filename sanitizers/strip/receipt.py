@@ -1,36 +1,22 @@
-"""The receipt and the roster of one strip: what went and what stayed, never who.
+"""The receipt of one strip: counts and the SHA-256 of every published file, never who.
 
-A receipt holds counts and the SHA-256 of every published file. Counts from one to four are not told; the keeper's copy
-has them.
-
-A roster holds, per kind, the sorted 64-bit prefixes of the tokens that stayed, with their file. It is compared with a
-snapshot without any key.
+Counts from one to four are not told; the keeper's copy has them.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-import ibis
-import ibis.expr.types as ir
-import numpy as np
-import polars as pl
-import pyarrow as pa
-
-from sanitizers.engine.contract import SENTINEL_ROW, Engine
 from sanitizers.errors import Fault, SourceFailure
-from sanitizers.policy import Reference
-from sanitizers.register.snapshot import Snapshot
-from sanitizers.trace import Reached, each_once
 
 FORMAT = 1
 SMALL = 5
 HIDDEN, WITHHELD = f"under {SMALL}", "withheld"
-RECEIPT, ROSTER = "receipt.json", "roster.arrow"
+RECEIPT = "receipt.json"
 Count = int | str
 
 
@@ -146,172 +132,27 @@ def _public_column(told: dict[str, Any]) -> dict[str, Any]:
     return {**told, "rows": WITHHELD if tells else _small(told["rows"]), "by_link": links}
 
 
-def count(engine: Engine, reached: Reached) -> SourceCounts:
-    """Count what a strip does to one source."""
-    read = reached.read
-    references = read.source.references
-    by_link = [row for number, ref in enumerate(references) for row in _rows_by_link(engine, reached, number, ref)]
-    columns = {
-        ref.name: {
-            "kind": ref.kind,
-            "on_seal": ref.column.on_seal if isinstance(ref.column.on_seal, str) else "redact",
-            "rows": sum(rows for ref_number, _, rows in by_link if ref_number == number),
-            "by_link": {via: rows for ref_number, via, rows in by_link if ref_number == number and via},
-        }
-        for number, ref in enumerate(references)
-    }
-    texts: dict[str, Count] = dict.fromkeys(read.source.text, 0)
-    if reached.mentioned is not None:
-        own = reached.mentioned.group_by("ref").agg(rows=reached.mentioned.row.nunique())
-        for row in engine.fetch(own).to_pylist():
-            texts[list(texts)[row["ref"]]] = row["rows"]
-    return SourceCounts(
-        rows_in=read.tally.rows,
-        rows_kept=read.tally.rows - len(reached.gone),
-        rows_dropped=len(reached.gone),
-        columns=columns,
-        texts=texts,
-        missing={ref.name: _missing(engine, reached, number) for number, ref in enumerate(references)},
-        malformed=sum(len(found) for _, _, found in read.tally.malformed),
-        rows_changed=_rows_changed(engine, reached),
-    )
+def total(counts: Sequence[SourceCounts]) -> SourceCounts:
+    """The counts of a source from those of its files, of which there is at least one."""
+    sums: dict[str, Any] = {}
+    for name in ("rows_in", "rows_kept", "rows_dropped", "malformed", "rows_changed"):
+        sums[name] = sum(getattr(own, name) for own in counts)
+    for name in ("texts", "missing"):
+        sums[name] = _summed([getattr(own, name) for own in counts])
+    columns = {}
+    for name, told in counts[0].columns.items():
+        own = [count.columns[name] for count in counts]
+        rows, by_link = sum(one["rows"] for one in own), _summed([one["by_link"] for one in own])
+        columns[name] = {**told, "rows": rows, "by_link": dict(sorted(by_link.items()))}
+    return SourceCounts(columns=columns, **sums)
 
 
-def _missing(engine: Engine, reached: Reached, number: int) -> int:
-    """Cells of one reference that hold none in the clean source: a count that its file tells as well, and no more."""
-    read = reached.read
-    if read.source.references[number].elements:
-        return sum(int((~reached.goes(rows)).sum()) for rows in read.tally.missing.get(number, []))
-    present = engine.without(_unhit(reached, [number]), reached.gone, column="row").count()
-    return read.tally.rows - len(reached.gone) - int(engine.fetch(present.as_table()).column(0)[0].as_py())
+def _summed(counts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    summed: dict[str, Any] = {}
+    for own in counts:
+        for name, count in own.items():
+            summed[name] = summed.get(name, 0) + count
+    return summed
 
 
-def _rows_changed(engine: Engine, reached: Reached) -> int:
-    changing = [number for number, ref in enumerate(reached.read.source.references) if not ref.drops]
-    rows = engine.without(reached.hits, reached.gone, column="row")
-    rows = rows.filter(rows.ref.isin(changing)).select("row")
-    if reached.mentioned is not None:
-        rows = rows.union(reached.mentioned.select("row"))
-    return int(engine.fetch(rows.distinct().count().as_table()).column(0)[0].as_py())
-
-
-def _rows_by_link(engine: Engine, reached: Reached, number: int, ref: Reference) -> list[tuple[int, str, int]]:
-    """Rows hit through one reference, by the link that brought the seal; a row of a list counts for its first link."""
-    hits = reached.hits.filter(reached.hits.ref == number).select("row", "via")
-    if ref.elements:
-        hits = hits.group_by("row").agg(via=hits.via.min())
-    table = engine.fetch(hits.group_by("via").agg(rows=hits.count()).order_by("via"))
-    return [(number, via, rows) for via, rows in zip(*(column.to_pylist() for column in table.columns), strict=True)]
-
-
-# -- roster -----------------------------------------------------------------------------------------------------------
-
-_ROSTER_SCHEMA = pa.schema([("prefix", pa.uint64()), ("file", pa.uint16())])
-
-
-@dataclass(frozen=True, repr=False)
-class Roster:
-    """Per kind, the prefixes of the tokens that stayed and the number of the file each stands in."""
-
-    files: tuple[str, ...]
-    kinds: Mapping[str, tuple[np.ndarray, np.ndarray]]
-
-    def __repr__(self) -> str:
-        return f"Roster(n={sum(len(prefix) for prefix, _ in self.kinds.values())})"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a roster is not pickled")
-
-    @classmethod
-    def read(cls, path: Path) -> Roster:
-        """Open a roster, memory-mapped.
-
-        Raises
-        ------
-        SourceFailure
-            Not there, or not a roster.
-        """
-        try:
-            reader = pa.ipc.open_file(pa.memory_map(str(path)))
-            header = json.loads((reader.schema.metadata or {})[b"sealproof"])
-            kinds = {
-                kind: tuple(column.to_numpy() for column in reader.get_batch(place).columns)
-                for place, kind in enumerate(header["kinds"])
-            }
-            return cls(tuple(header["files"]), kinds)
-        except (OSError, ValueError, KeyError, pa.ArrowException):
-            pass
-        raise SourceFailure(Fault("is not a roster", "run `sealproof strip` again", where=str(path)))
-
-    def barred_by(self, snapshot: Snapshot) -> dict[str, dict[str, int]]:
-        """How many barred prefixes stand in which file, per kind; empty when nothing barred is left."""
-        found: dict[str, dict[str, int]] = {}
-        for kind, (prefix, file) in self.kinds.items():
-            if kind not in snapshot.barred:
-                continue
-            hits = file[np.isin(prefix, snapshot.barred[kind].hi, kind="sort")]
-            if len(hits):
-                numbers, counts = np.unique(hits, return_counts=True)
-                found[kind] = {self.files[n]: int(c) for n, c in zip(numbers, counts, strict=True)}
-        return found
-
-
-def write_roster(engine: Engine, sources: Mapping[str, Reached], path: Path) -> None:
-    """Write the roster of everything that stays."""
-    files = [part.name for reached in sources.values() for part in reached.read.parts]
-    kinds = sorted({ref.kind for reached in sources.values() for ref in reached.read.source.references})
-    header = {"format": FORMAT, "files": files, "kinds": kinds}
-    schema = _ROSTER_SCHEMA.with_metadata({"sealproof": json.dumps(header, sort_keys=True)})
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
-        for kind in kinds:
-            writer.write_batch(_stayed(engine, sources, kind))
-
-
-def _stayed(engine: Engine, sources: Mapping[str, Reached], kind: str) -> pa.RecordBatch:
-    found, first = [], 0
-    for reached in sources.values():
-        read = reached.read
-        own = [number for number, ref in enumerate(read.source.references) if ref.kind == kind]
-        if own:
-            tokens = engine.fetch(_unhit(reached, own).select("hi", "row"))
-            row = tokens["row"].to_numpy()
-            stays = ~reached.goes(row)
-            prefix, ends = tokens["hi"].to_numpy()[stays], read.tally.start[1:]
-            file = np.searchsorted(ends, row[stays], side="right") if len(ends) > 1 else np.int64(0)
-            found.append((prefix, np.asarray(file + first, np.uint16)))
-        first += len(read.parts)
-    if len(found) == 1 and not found[0][1].ndim:
-        prefix = each_once(found[0][0])
-        return pa.record_batch([prefix, np.full(len(prefix), found[0][1])], schema=_ROSTER_SCHEMA)
-    frames = [pl.DataFrame({"prefix": prefix, "file": np.broadcast_to(file, len(prefix))}) for prefix, file in found]
-    kept = pl.concat(frames).unique().sort("prefix", "file")
-    return pa.record_batch([kept[name].to_arrow() for name in _ROSTER_SCHEMA.names], schema=_ROSTER_SCHEMA)
-
-
-def _unhit(reached: Reached, own: Sequence[int]) -> ir.Table:
-    """Tokens of some references of one source whose cells no seal empties; rows that go are among them."""
-    references, hits = reached.read.source.references, reached.hits
-    tokens = reached.read.tokens
-    tokens = tokens.filter(tokens.ref.isin(own), tokens.row != SENTINEL_ROW)
-    if not all(references[number].drops for number in own):
-        tokens = tokens.anti_join(hits, ["ref", "row", "pos"])
-    for number, emptying in _emptied(references, own):
-        rows = hits.filter(hits.ref.isin(emptying)).select("row").distinct()
-        tokens = tokens.anti_join(rows.mutate(ref=ibis.literal(number, "int16")), ["ref", "row"])
-    return tokens
-
-
-def _emptied(references: Sequence[Reference], own: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
-    """References whose cells a seal on other references empties, with these."""
-    for number in own:
-        parts = {*references[number].parts}
-        emptying = [
-            other
-            for other, ref in enumerate(references)
-            if other != number and ref.redaction and {*ref.redaction.redact, *ref.redaction.set} & parts
-        ]
-        if emptying:
-            yield number, emptying
-
-
-__all__ = ["RECEIPT", "ROSTER", "Receipt", "Roster", "SourceCounts", "count", "write_roster"]
+__all__ = ["HIDDEN", "RECEIPT", "SMALL", "WITHHELD", "Receipt", "SourceCounts", "total"]

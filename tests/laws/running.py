@@ -29,7 +29,9 @@ from sanitizers.register.history import Register
 from sanitizers.register.rules import Rules
 from sanitizers.strip import files as strip_module
 from sanitizers.strip.files import strip_files
-from sanitizers.strip.receipt import RECEIPT, ROSTER, Receipt
+from sanitizers.strip.receipt import RECEIPT, Receipt
+from sanitizers.strip.roster import ROSTER
+from sanitizers.strip.work import Work, work_of
 from sanitizers.trace import links_of, raw_files, read
 from tests.laws import oracle
 from tests.laws.oracle import Source, World
@@ -136,12 +138,13 @@ class Bench:
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             yield Path(folder)
 
-    def strip(self, world: World, events: list[dict[str, Any]] | None = None, links: pa.Table | None = None) -> Clean:
-        """Strip a world; `events` instead of its own if given."""
+    def strip(self, world: World, events: list[dict[str, Any]] | None = None, *, remembering: World | None = None) -> Clean:
+        """Strip a world; `events` instead of its own if given, with the links of another world if `remembering`."""
         with self.place() as folder:
             policy = written(world, folder)
             taken = self.snapshot(world.events if events is None else events)
-            return self.strip_folder(folder, policy, taken, links)
+            register = self.register(folder / "register", remembering) if remembering else None
+            return self.strip_folder(folder, policy, taken, register=register)
 
     def again(self, clean: Clean, world: World) -> Clean:
         """Strip what was published as if it were raw."""
@@ -150,32 +153,55 @@ class Bench:
             shutil.rmtree(folder / "raw")
             common = folder / "raw" / ("" if len(world.sources) > 1 else next(iter(world.sources)))
             for name, content in clean.files.items():
-                if name not in (RECEIPT, ROSTER):
+                if name != RECEIPT and not name.startswith(f"{ROSTER}/"):
                     path = common / name
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_bytes(content)
             return self.strip_folder(folder, policy, self.snapshot(world.events))
 
-    def delta(self, world: World, first: int) -> Clean:
-        """Strip a world when the first events are known, and again into the same folder when the others are."""
+    def delta(self, world: World, first: int, *, last: World | None = None) -> tuple[Clean, Clean, Work]:
+        """Strip a world when the first events are known, and again when the others are, with what the keeper remembers.
+
+        Parameters
+        ----------
+        last
+            The world whose raw files are stripped at first, if not the same.
+
+        Returns
+        -------
+        Clean
+            Of the second strip.
+        Clean
+            Of a first strip with all events.
+        Work
+            What the second strip had to do.
+        """
         with self.place() as folder:
-            policy, path = written(world, folder), folder / "own.snap"
-            register = Register(folder / "register", kinds=Kinds.parse(oracle.kinds_yaml()), key=Key(oracle.KEY))
+            policy, path = written(last or world, folder), folder / "own.snap"
+            register = self.register(folder / "register", world)
+            given = {"register": register, "keeper": folder / "keeper"}
+            done: list[Work] = []
             for events in (world.events[:first], world.events[first:]):
                 register.add(feed(events), rules=RULES, delivered_on=TODAY)
                 with self.engine as engine:
                     register.snapshot(path, rules=RULES, purpose="predictive-model", as_of=TODAY, engine=engine)
-                clean = self.strip_folder(folder, policy, snapshot.load(path))
-            return clean
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.setattr(strip_module, "work_of", noted(done))
+                    clean = self.strip_folder(folder, policy, snapshot.load(path), **given)
+                shutil.rmtree(folder / "raw")
+                written(world, folder)
+            full = self.strip_folder(folder, policy, snapshot.load(path), out=folder / "full", register=register)
+            return clean, full, done[-1]
 
     def strip_folder(
-        self, folder: Path, policy: Policy, taken: snapshot.Snapshot, links: pa.Table | None = None
+        self, folder: Path, policy: Policy, taken: snapshot.Snapshot, **given: Any
     ) -> Clean:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(strip_module, "DuckDB", lambda _scratch: self.engine)
             patch.setattr(patterns, "_spellings", lambda: FEW_SPELLINGS)
-            receipt = strip_files(policy, snapshot=taken, key=Key(oracle.KEY), out=folder / "clean", links=links)
-        return published(folder / "clean", policy, receipt)
+            given = {"out": folder / "clean", **given}
+            receipt = strip_files(policy, snapshot=taken, key=Key(oracle.KEY), **given)
+        return published(given["out"], policy, receipt)
 
     def snapshot(self, events: list[dict[str, Any]]) -> snapshot.Snapshot:
         """The snapshot of a history, made once."""
@@ -188,13 +214,23 @@ class Bench:
                 register.snapshot(path, rules=RULES, purpose="predictive-model", as_of=TODAY, engine=engine)
         return snapshot.load(path)
 
-    def links(self, world: World) -> pa.Table:
-        """The links of a world as the register remembers them."""
-        with self.place() as folder, self.engine as engine:
-            policy, kinds, key = written(world, folder), Kinds.parse(oracle.kinds_yaml()), Key(oracle.KEY)
-            register = Register(folder / "register", kinds=kinds, key=key)
+    def register(self, folder: Path, world: World) -> Register:
+        """A register that remembers the links of a world."""
+        with self.place() as place, self.engine as engine:
+            policy, kinds, key = written(world, place), Kinds.parse(oracle.kinds_yaml()), Key(oracle.KEY)
+            register = Register(folder, kinds=kinds, key=key)
             register.remember(links_of(engine, read(engine, policy, raw_files(policy), kinds, key)))
-            return register.links()
+            return register
+
+
+def noted(done: list[Work]) -> Any:
+    """Decide what a strip has to do, and note it."""
+
+    def noting(*args: Any, **given: Any) -> Work:
+        done.append(work_of(*args, **given))
+        return done[-1]
+
+    return noting
 
 
 def sealed(events: list[dict[str, Any]]) -> set[tuple[str, str]]:

@@ -15,7 +15,7 @@ from sanitizers import identifiers, publish, trace
 from sanitizers.engine import contract
 from sanitizers.identifiers import Kind, Tokens
 from sanitizers.register import history
-from sanitizers.strip import files, plan, receipt, rows
+from sanitizers.strip import accounts, files, memory, plan, rows
 from sanitizers.strip import text as texts
 from tests.laws import checks
 from tests.laws.running import Bench, Kept
@@ -101,16 +101,14 @@ def zeros_made_one(patch: pytest.MonkeyPatch) -> None:
 
 def roster_of_everything(patch: pytest.MonkeyPatch) -> None:
     """The roster holds what the redactions have emptied."""
-    stayed = receipt._stayed
+    own, survey = accounts._Column.__init__, accounts._Survey.__init__
 
-    def all_of(engine: Any, sources: Any, kind: str) -> Any:
-        return stayed(engine, {name: _unhit(reached) for name, reached in sources.items()}, kind)
+    def all_of(self: Any, *given: Any) -> None:
+        own(self, *given)
+        self.stayed = self.held
 
-    patch.setattr(receipt, "_stayed", all_of)
-
-
-def _unhit(reached: Any) -> Any:
-    return replace(reached, hits=reached.hits.limit(0))
+    patch.setattr(accounts._Column, "__init__", all_of)
+    patch.setattr(accounts._Survey, "__init__", lambda *given, **_: survey(*given, holding=True))
 
 
 def whole_source_dropped(patch: pytest.MonkeyPatch) -> None:
@@ -153,6 +151,21 @@ def old_version_stays(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(publish, "_exchange", lambda own, target: None if target.exists() else exchange(own, target))
 
 
+def delta_not_seen(patch: pytest.MonkeyPatch) -> None:
+    """Files that hold what has been sealed since are taken over."""
+    patch.setattr(memory.Memory, "holding", lambda *_: set())
+
+
+def vacations_not_seen(patch: pytest.MonkeyPatch) -> None:
+    """Only what is newly barred is looked for, not what comes back."""
+    differing = memory.Memory.differing
+
+    def barred_only(self: Any, barred: Any) -> Any:
+        return {kind: tokens[np.isin(tokens, barred["hi"].to_numpy())] for kind, tokens in differing(self, barred).items()}
+
+    patch.setattr(memory.Memory, "differing", barred_only)
+
+
 BREAKS = [
     Break(no_carries, "conservation"),
     Break(no_canonical_form, "conservation"),
@@ -168,6 +181,8 @@ BREAKS = [
     Break(whole_source_dropped, "nothing_else"),
     Break(vacations_ignored, "return"),
     Break(old_version_stays, "delta"),
+    Break(delta_not_seen, "delta"),
+    Break(vacations_not_seen, "return_by_delta"),
 ]
 
 

@@ -157,7 +157,7 @@ def test_what_a_redaction_empties_is_not_in_the_roster(bench: Bench) -> None:
     source = Source("parquet", dict.fromkeys(row, pa.string()), [row], columns)
     world = World({"s": source}, frozenset({"case"}), [seal("arrest", "M17654502")])
     clean = bench.strip(world)
-    with pa.ipc.open_file(pa.BufferReader(clean.files["roster.arrow"])) as reader:
+    with pa.ipc.open_file(pa.BufferReader(clean.files["roster/0.parquet.arrow"])) as reader:
         assert reader.read_all().num_rows == 0
 
 

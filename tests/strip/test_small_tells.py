@@ -165,6 +165,6 @@ def test_missing_cells_of_rows_that_go_are_not_counted(world: World) -> None:
         raw = pq.read_table(world / "raw/arrests.parquet")
         cells = pa.array([photo, *raw["photo_number"].to_pylist()[1:]], pa.string())
         world.write("raw/arrests.parquet", raw.set_column(1, "photo_number", cells))
-        assert world.strip("--keeper", world / "keeper.json").code == 0
-        found.append(Receipt.read(world / "keeper.json").sources["arrests"].missing)
+        assert world.strip("--keeper", world / "keeper").code == 0
+        found.append(Receipt.read(world / "keeper/receipt.json").sources["arrests"].missing)
     assert found[0] == found[1] == {"arrest_number": 0, "photo_number": 1}

@@ -1,0 +1,216 @@
+"""What a strip does to each file of a source: counts for the receipt, prefixes for the roster, never who.
+
+Everything is told by file, so that a later strip can take over the accounts of the files that it leaves alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import ibis.expr.types as ir
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+
+from sanitizers.engine.contract import SENTINEL_ROW, Engine
+from sanitizers.policy import Reference
+from sanitizers.strip.receipt import SourceCounts
+from sanitizers.trace import Reached, each_once
+
+Prefixes = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, repr=False)
+class Account:
+    """What a strip does to one file.
+
+    Parameters
+    ----------
+    counts
+        Exact counts.
+    stayed
+        Per kind, the sorted uint64 prefixes of the tokens that the clean file holds.
+    held
+        The same of the raw file, where it was asked for: tokens that go, and those that texts mention, are among them.
+    """
+
+    counts: SourceCounts
+    stayed: Prefixes
+    held: Prefixes
+
+    def __repr__(self) -> str:
+        return f"Account(rows={self.counts.rows_in})"
+
+
+def accounts(engine: Engine, reached: Reached, *, holding: bool = False) -> list[Account]:
+    """The account of every file, or frame, of one source, in their order.
+
+    Parameters
+    ----------
+    holding
+        Whether to tell what the raw files hold, too.
+    """
+    return list(_Survey(engine, reached, holding=holding).accounts())
+
+
+class _Survey:
+    """One source, read once into arrays of numbers: rows, what hits them, and by which link."""
+
+    def __init__(self, engine: Engine, reached: Reached, *, holding: bool) -> None:
+        self.engine, self.reached, self.read, self.holding = engine, reached, reached.read, holding
+        self.start = np.array(self.read.tally.start)
+        self.gone = self.marked(reached.gone)
+        hits = engine.fetch(reached.hits.select("ref", "row", "pos", "via"))
+        via = hits["via"].combine_chunks().dictionary_encode()
+        names = via.dictionary.to_pylist()
+        self.links: list[str] = sorted(names)
+        self.via = np.array([self.links.index(name) for name in names], np.int64)[via.indices.to_numpy()]
+        self.ref, self.row, self.pos = (hits[name].to_numpy() for name in ("ref", "row", "pos"))
+
+    def marked(self, rows: np.ndarray) -> np.ndarray:
+        marks = np.zeros(self.read.tally.rows, bool)
+        marks[rows] = True
+        return marks
+
+    def file_of(self, rows: np.ndarray) -> np.ndarray:
+        """Number of the file that each row stands in."""
+        return np.searchsorted(self.start[1:], rows, side="right")
+
+    def by_file(self, rows: np.ndarray) -> list[int]:
+        """How many of the rows each file holds."""
+        files = len(self.start) - 1
+        return [len(rows)] if files == 1 else np.bincount(self.file_of(rows), minlength=files).tolist()
+
+    def split(self, rows: np.ndarray, values: np.ndarray) -> list[np.ndarray]:
+        """Values of rows, file by file."""
+        if len(self.start) == 2:
+            return [values]
+        files = self.file_of(rows)
+        order = np.argsort(files, kind="stable")
+        ends = np.searchsorted(files[order], np.arange(1, len(self.start) - 1))
+        return np.split(values[order], ends)
+
+    @cached_property
+    def mentioned(self) -> list[np.ndarray]:
+        """For each text column, the rows with a barred mention."""
+        names = self.read.source.text
+        if self.reached.mentioned is None:
+            return [np.empty(0, np.int64) for _ in names]
+        found = self.engine.fetch(self.reached.mentioned.select("ref", "row"))
+        ref, row = found["ref"].to_numpy(), found["row"].to_numpy()
+        return [each_once(row[ref == number]) for number in range(len(names))]
+
+    def accounts(self) -> Iterator[Account]:
+        """See `accounts`."""
+        references = self.read.source.references
+        columns = [_Column(self, number, ref) for number, ref in enumerate(references)]
+        changing = [self.row[self.ref == number] for number, ref in enumerate(references) if not ref.drops]
+        changed = self.marked(_joined([*changing, *self.mentioned]))
+        rows = np.diff(self.start).tolist()
+        dropped, altered = self.by_file(self.reached.gone), self.by_file(np.flatnonzero(changed & ~self.gone))
+        texts = {name: self.by_file(own) for name, own in zip(self.read.source.text, self.mentioned, strict=True)}
+        told = self._told() if self.holding else []
+        for file in range(len(rows)):
+            counts = SourceCounts(
+                rows_in=rows[file],
+                rows_kept=rows[file] - dropped[file],
+                rows_dropped=dropped[file],
+                columns={column.ref.name: column.hits(file) for column in columns},
+                texts={name: count[file] for name, count in texts.items()},
+                missing={column.ref.name: column.missing(file, rows[file] - dropped[file]) for column in columns},
+                malformed=sum(len(own) for part, _, own in self.read.tally.malformed if part == file),
+                rows_changed=altered[file],
+            )
+            stayed = _by_kind((column.ref.kind, column.stayed[file]) for column in columns)
+            own = [(column.ref.kind, column.held[file]) for column in columns] if self.holding else []
+            yield Account(counts, stayed, _by_kind([*own, *told[file]] if self.holding else []))
+
+    def _told(self) -> list[list[tuple[str, np.ndarray]]]:
+        """For each file, kinds and prefixes of everything that its texts mention."""
+        files: list[list[tuple[str, np.ndarray]]] = [[] for _ in self.read.parts]
+        if self.reached.told is not None:
+            found = self.engine.fetch(self.reached.told.select("kind", "row", "hi"))
+            for kind in pa.compute.unique(found["kind"]).to_pylist():
+                own = found.filter(pa.compute.equal(found["kind"], kind))
+                for file, prefixes in enumerate(self.split(own["row"].to_numpy(), own["hi"].to_numpy())):
+                    files[file].append((kind, prefixes))
+        return files
+
+
+class _Column:
+    """One identifier column of a source, file by file."""
+
+    def __init__(self, survey: _Survey, number: int, ref: Reference) -> None:
+        self.survey, self.ref = survey, ref
+        own = survey.ref == number
+        row, pos, via = survey.row[own], survey.pos[own], survey.via[own]
+        tokens = survey.engine.fetch(self._tokens(number))
+        prefix, stands = tokens["hi"].to_numpy(), tokens["row"].to_numpy()
+        if ref.elements:
+            place = tokens["pos"].to_numpy()
+            stays = ~survey.gone[stands] & ~np.isin(_placed(stands, place), _placed(row, pos))
+            first = np.lexsort((via, row))  # a row of a list counts for its first link
+            row, via = row[first], via[first]
+            once = np.ones(len(row), bool)
+            once[1:] = row[1:] != row[:-1]
+            row, via = row[once], via[once]
+        else:
+            empty = survey.gone | self._emptied()
+            stays = ~(empty if ref.drops else empty | survey.marked(row))[stands]
+        files, links = len(survey.start) - 1, len(survey.links)
+        counted = np.bincount(survey.file_of(row) * links + via, minlength=files * links)
+        self._hits = counted.reshape(files, links)
+        self.held = survey.split(stands, prefix) if survey.holding else []
+        self.stayed = survey.split(stands[stays], prefix[stays])
+        if ref.elements:
+            absent = _joined(survey.read.tally.missing.get(number, []))
+            self._absent = survey.by_file(absent[~survey.gone[absent]])
+
+    def _tokens(self, number: int) -> ir.Table:
+        tokens = self.survey.read.tokens
+        columns = ["hi", "row", "pos"] if self.ref.elements else ["hi", "row"]
+        return tokens.filter(tokens.ref == number, tokens.row != SENTINEL_ROW).select(*columns)
+
+    def _emptied(self) -> np.ndarray:
+        """Rows in which a seal on another column empties this one."""
+        survey, parts = self.survey, {*self.ref.parts}
+        emptying = [
+            number
+            for number, other in enumerate(survey.read.source.references)
+            if other != self.ref and (own := other.redaction) and {*own.redact, *own.set} & parts
+        ]
+        return survey.marked(survey.row[np.isin(survey.ref, emptying)])
+
+    def hits(self, file: int) -> dict[str, object]:
+        """What the receipt tells of the column."""
+        by_link = {via: int(rows) for via, rows in zip(self.survey.links, self._hits[file], strict=True) if rows}
+        return {
+            "kind": self.ref.kind,
+            "on_seal": self.ref.column.on_seal if isinstance(self.ref.column.on_seal, str) else "redact",
+            "rows": sum(by_link.values()),
+            "by_link": {via: rows for via, rows in sorted(by_link.items()) if via},
+        }
+
+    def missing(self, file: int, kept: int) -> int:
+        """Cells that hold no reference in the clean file, emptied ones among them: its file tells as much."""
+        return self._absent[file] if self.ref.elements else kept - len(self.stayed[file])
+
+
+def _joined(rows: Sequence[np.ndarray]) -> np.ndarray:
+    return np.concatenate([np.empty(0, np.int64), *rows])
+
+
+def _placed(row: np.ndarray, pos: np.ndarray) -> np.ndarray:
+    """One number for a row and a place in its list."""
+    numbers: np.ndarray = (row.astype(np.int64) << 24) + pos
+    return numbers
+
+
+def _by_kind(found: Iterable[tuple[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Prefixes of each kind, sorted, each once."""
+    kinds: dict[str, list[np.ndarray]] = {}
+    for kind, prefixes in found:
+        kinds.setdefault(kind, []).append(prefixes)
+    return {kind: each_once(np.concatenate(own)) for kind, own in sorted(kinds.items())}
