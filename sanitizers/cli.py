@@ -209,21 +209,27 @@ def check(policy_path: Path, kinds_path: Path) -> None:
 @snapshot_option
 @click.option("--register", "register_folder", type=FILE, help="The register, for the links that it remembers.")
 @click.option("--out", type=FILE, required=True, help="Folder of the clean sources.")
-@click.option("--keeper", type=FILE, help="Where the keeper's receipt (exact counts) goes.")
+@click.option("--keeper", type=FILE, help="The keeper's folder: exact counts, and what the next strip can build on.")
+@click.option("--plan", "plan_only", is_flag=True, help="Tell what would be read and written; write nothing.")
 def strip(
     policy_path: Path, key_file: Path | None, snapshot_path: Path | None, register_folder: Path | None, out: Path,
-    keeper: Path | None,
+    keeper: Path | None, *, plan_only: bool,
 ) -> None:  # fmt: skip
     """Strip the raw sources into one folder of clean sources, receipt and roster."""
-    from sanitizers.keeper import strip_with_register
+    from sanitizers.keeper import planned_strip, strip_with_register
     from sanitizers.policy import Policy
 
     policy = Policy.load(policy_path)
+    snapshot, key = _snapshot_path(policy, snapshot_path), _key(key_file)
+    if plan_only:
+        work = planned_strip(policy, snapshot=snapshot, key=key, register=register_folder, out=out, keeper=keeper)
+        for line in work.told():
+            click.echo(line)
+        return
     with progress_bars() as progress:
         receipt = strip_with_register(
-            policy, snapshot=_snapshot_path(policy, snapshot_path), key=_key(key_file), register=register_folder,
-            out=out, keeper=keeper, progress=progress,
-        )  # fmt: skip
+            policy, snapshot=snapshot, key=key, register=register_folder, out=out, keeper=keeper, progress=progress
+        )
     public = receipt.public()
     for name, counts in public.sources.items():
         click.echo(f"{name}: {counts.rows_kept} rows kept, {counts.rows_dropped} dropped", err=True)

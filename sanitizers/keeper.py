@@ -12,7 +12,9 @@ from sanitizers.register.history import Register
 from sanitizers.register.rules import Rules
 from sanitizers.register.snapshot import Snapshot, load
 from sanitizers.strip.files import Progress, strip_files
+from sanitizers.strip.memory import Memory
 from sanitizers.strip.receipt import Receipt
+from sanitizers.strip.work import Work, work_of
 from sanitizers.trace import links_of, raw_files, read
 
 
@@ -30,6 +32,19 @@ def take_snapshot(
             register.remember(links_of(engine, read(engine, policy, raw_files(policy), kinds, key)))
         register.snapshot(out, rules=rules, purpose=policy.purpose, as_of=as_of, known_at=known_at, engine=engine)
     return load(out)
+
+
+def planned_strip(
+    policy: Policy, *, snapshot: Path, key: Key, register: Path | None, out: Path, keeper: Path | None
+) -> Work:
+    """What `strip_with_register` would do; nothing is written."""
+    barred, files = load(snapshot), raw_files(policy)
+    policy.check_usable(barred)
+    barred.check_key(key)
+    own = Register(register, kinds=barred.kinds, key=key) if register else None
+    memory = Memory.recall(keeper) if keeper else None
+    with DuckDB() as engine:
+        return work_of(engine, policy, files, memory, snapshot=barred, key=key, out=out, register=own)
 
 
 def strip_with_register(

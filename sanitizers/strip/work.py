@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +44,15 @@ class Work:
 
     def __repr__(self) -> str:
         return f"Work({sum(map(len, self.rewrite.values()))} files, {len(self.keep)} kept)"
+
+    def told(self) -> Iterator[str]:
+        """The work in words, one line for each source and each file."""
+        if self.reason:
+            yield f"everything is read and written: {self.reason}"
+        for name, files in self.rewrite.items():
+            yield f"{name}: {len(files)} file(s) to read and write"
+            yield from (f"  {file.name}" for file in files)
+        yield f"{len(self.keep)} file(s) to take over as they stand"
 
 
 def work_of(
