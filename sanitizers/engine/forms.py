@@ -11,7 +11,7 @@ import csv
 import glob
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -344,15 +344,34 @@ def plain(kind: pa.DataType) -> pa.DataType:
     --------
     >>> plain(pa.list_(pa.dictionary(pa.int8(), pa.string())))
     ListType(list<item: string>)
+    >>> plain(pa.map_(pa.string(), pa.dictionary(pa.int8(), pa.string())))
+    MapType(map<string, string>)
     """
-    if pa.types.is_dictionary(kind):
-        return plain(kind.value_type)
+    return plain(kind.value_type) if pa.types.is_dictionary(kind) else with_children(kind, plain)
+
+
+def with_children(kind: pa.DataType, each: Callable[[pa.DataType], pa.DataType]) -> pa.DataType:
+    """The type with `each` applied to the types that a list, a map or a struct is made of; other types as they are.
+
+    Examples
+    --------
+    >>> with_children(pa.list_(pa.int8(), 2), lambda _: pa.string())
+    FixedSizeListType(fixed_size_list<item: string>[2])
+    """
+
+    def own(field: pa.Field) -> pa.Field:
+        return pa.field(field.name, each(field.type), nullable=field.nullable)
+
     if pa.types.is_list(kind):
-        return pa.list_(plain(kind.value_type))
+        return pa.list_(own(kind.value_field))
     if pa.types.is_large_list(kind):
-        return pa.large_list(plain(kind.value_type))
+        return pa.large_list(own(kind.value_field))
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(own(kind.value_field), kind.list_size)
+    if pa.types.is_map(kind):
+        return pa.map_(own(kind.key_field), own(kind.item_field), keys_sorted=kind.keys_sorted)
     if pa.types.is_struct(kind):
-        return pa.struct([(field.name, plain(field.type)) for field in kind])
+        return pa.struct([own(field) for field in kind])
     return kind
 
 
@@ -368,10 +387,4 @@ def without_views(kind: pa.DataType) -> pa.DataType:
         return pa.string()
     if pa.types.is_binary_view(kind):
         return pa.binary()
-    if pa.types.is_large_list(kind):
-        return pa.large_list(without_views(kind.value_type))
-    if pa.types.is_list(kind):
-        return pa.list_(without_views(kind.value_type))
-    if pa.types.is_struct(kind):
-        return pa.struct([field.with_type(without_views(field.type)) for field in kind])
-    return kind
+    return with_children(kind, without_views)

@@ -1,7 +1,8 @@
 """Frames: strip pandas data frames in place of files.
 
 The engine sees identifier and text columns and a row number only; it answers with positions to drop and cells to
-change, and pandas applies them. What no seal reaches keeps dtype, index and attrs; unused categories go.
+change, and pandas applies them. What no seal reaches keeps dtype, index and attrs; what no cell has any more is not
+kept beneath, see `sanitizers.engine.taking`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import pyarrow as pa
 
 from sanitizers.engine.contract import Engine
 from sanitizers.engine.duckdb import DuckDB
+from sanitizers.engine.taking import bare, take_rows
 from sanitizers.errors import ConfigurationError, Faults
 from sanitizers.identifiers import Key
 from sanitizers.policy import Policy, Source
@@ -70,7 +72,8 @@ def strip(
     dict of str to DataFrame
         The clean frames: rows in their order, columns and what no seal reaches as they were. A redacted column keeps a
         type that can hold "nothing known"; identifiers are published as the policy says. A `RangeIndex` counts the rows
-        that stay; any other index keeps its labels.
+        that stay; any other index keeps its labels. Arrow dictionaries inside of lists, structs and maps are replaced
+        by what they hold.
     Receipt
         With exact counts and without files.
 
@@ -147,37 +150,18 @@ def _of_nothing(column: str, source: Source) -> pa.DataType:
 
 
 def _applied(engine: Engine, frame: pd.DataFrame, reached: Reached, policy: Policy, snapshot: Snapshot) -> pd.DataFrame:
-    import pandas as pd
-
     prepared = plan(engine, reached, policy, snapshot.kinds)
     part, rows = reached.read.parts[0], reached.read.tally.rows
     kept = np.delete(np.arange(rows), reached.gone)
-    clean = frame.iloc[kept].copy()
-    clean.attrs = dict(frame.attrs)
+    clean = take_rows(frame, kept)
     assert isinstance(part, FramePart)  # noqa: S101 - frames only here
     changed = changes(engine, prepared, part, start=0, stop=rows)
     if changed is not None:
-        given, cells = part.table.take(kept), engine.fetch(changed)
+        given, cells = part.table.select(prepared.changing).take(kept), engine.fetch(changed)
         for column in prepared.changing:
             before = given[column].combine_chunks()
             clean[column] = _changed(clean[column], before, cells[column].combine_chunks())
-    for place, dtype in enumerate(clean.dtypes):  # by place: what the policy does not name may stand there twice
-        if isinstance(dtype, pd.CategoricalDtype):
-            clean.isetitem(place, clean.iloc[:, place].cat.remove_unused_categories().array)
-    return _without_unused_levels(clean)
-
-
-def _without_unused_levels(frame: pd.DataFrame) -> pd.DataFrame:
-    """Forget index levels and categories that only dropped rows had; numbers of rows would tell which are gone."""
-    import pandas as pd
-
-    if isinstance(frame.index, pd.RangeIndex):
-        frame.index = pd.RangeIndex(len(frame), name=frame.index.name)
-    elif isinstance(frame.index, pd.MultiIndex):
-        frame.index = frame.index.remove_unused_levels()
-    elif isinstance(frame.index, pd.CategoricalIndex):
-        frame.index = frame.index.remove_unused_categories()
-    return frame
+    return bare(clean)
 
 
 def _changed(column: pd.Series[Any], before: pa.Array, after: pa.Array) -> pd.Series[Any]:
