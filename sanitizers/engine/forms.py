@@ -279,6 +279,8 @@ def files_of(pattern: str, reading: Reading, *, folder: Path, root: Path) -> tup
         No such file, or one whose form is not known.
     """
     paths = sorted(Path(os.path.normpath(path)) for path in glob.glob(str(Path(glob.escape(str(folder))) / pattern)))  # noqa: PTH207 - the pattern may be absolute
+    for place in _closed_places(folder, pattern):
+        raise SourceFailure(Fault("may not be read: files in it would be left out", "ask for access", where=place))
     if not paths:
         raise SourceFailure(Fault("no such file", "mend `path` or bring the data", where=str(folder / pattern)))
     faults = Faults()
@@ -293,6 +295,14 @@ def files_of(pattern: str, reading: Reading, *, folder: Path, root: Path) -> tup
     return tuple(
         RawFile(path, Path(os.path.normpath(path.absolute())).relative_to(root).as_posix(), reading) for path in paths
     )
+
+
+def _closed_places(folder: Path, pattern: str) -> list[str]:
+    """Folders on the way of a pattern that may not be looked into; `glob` passes them over in silence."""
+    parts = Path(pattern).parts[:-1]
+    ways = [Path(glob.escape(str(folder)), *parts[:count]) for count in range(len(parts) + 1)]
+    found = {place for way in ways for place in glob.glob(str(way)) if Path(place).is_dir()}  # noqa: PTH207 - as above
+    return sorted(place for place in found if not os.access(place, os.R_OK | os.X_OK))
 
 
 def fixed_folder(pattern: str) -> Path:
@@ -335,6 +345,33 @@ def survives(kind: pa.DataType) -> bool:
     if pa.types.is_decimal128(kind):
         return True
     return kind in _WHOLE
+
+
+def holds(kind: pa.DataType, value: str | float | bool | None) -> bool:
+    """Whether a column of this type holds a value whole; what would be rounded or cut is not held.
+
+    Examples
+    --------
+    >>> holds(pa.int8(), 1), holds(pa.int8(), 1.5), holds(pa.int8(), 300), holds(pa.string(), 1)
+    (True, False, False, False)
+    """
+    if pa.types.is_dictionary(kind):
+        return holds(kind.value_type, value)
+    fits = (
+        ((pa.types.is_string(kind) or pa.types.is_large_string(kind)) and isinstance(value, str))
+        or (pa.types.is_boolean(kind) and isinstance(value, bool))
+        or (_is_number(kind) and isinstance(value, int | float) and not isinstance(value, bool))
+        or value is None
+    )
+    try:
+        held = pa.scalar(value, kind).as_py()
+        return bool(fits and (held == value or pa.types.is_floating(kind)))
+    except (pa.ArrowException, OverflowError):
+        return False
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
 def plain(kind: pa.DataType) -> pa.DataType:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pyarrow as pa
@@ -60,7 +60,7 @@ def strip_files(
     policy.check_usable(snapshot)
     files = raw_files(policy)
     _apart(out, files)
-    with publish.publishing(out, mark=RECEIPT) as stage, DuckDB(stage.scratch) as engine:
+    with publish.publishing(out, mark=RECEIPT, named=_named) as stage, DuckDB(stage.scratch) as engine:
         before = {file.path: file.path.stat() for own in files.values() for file in own}
         progress("find", 0, len(before))
         reach = trace(engine, policy, files, snapshot=snapshot, key=key, links=links)
@@ -73,6 +73,10 @@ def strip_files(
         receipt = make_receipt(policy, snapshot, counts, {name: sha() for name, sha in sorted(settled.items())})
         (stage.new / RECEIPT).write_text(receipt.public().to_json(), encoding="utf-8")
     return receipt
+
+
+def _named(path: Path) -> Iterable[str]:
+    return Receipt.read(path).files
 
 
 def make_receipt(policy: Policy, snapshot: Snapshot, counts: dict[str, SourceCounts], files: dict[str, str]) -> Receipt:

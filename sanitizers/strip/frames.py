@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from sanitizers.documents import nearest_column
 from sanitizers.engine.contract import Engine
 from sanitizers.engine.duckdb import DuckDB
 from sanitizers.engine.taking import bare, take_rows
@@ -101,12 +102,16 @@ def strip(
 
 
 def _same_names(policy: Policy, frames: Mapping[str, object]) -> None:
+    import pandas as pd
+
     faults = Faults()
     for name in policy.sources.keys() - frames.keys():
         remedy = "give every source: seals pass from one to another"
         faults.say("no frame was given for this source", remedy, column=name)
     for name in frames.keys() - policy.sources.keys():
         faults.say("is no source of the policy", "declare it in sealing.yaml", column=name)
+    for name in (name for name, frame in frames.items() if not isinstance(frame, pd.DataFrame)):
+        faults.say("is no data frame", "give a pandas.DataFrame", column=name)
     faults.stop(ConfigurationError)
 
 
@@ -126,6 +131,8 @@ def _part(name: str, frame: pd.DataFrame, source: Source, faults: Faults) -> Fra
         faults.say("stands in the index as well", "call reset_index() first", where=name, column=str(level))
     for column in _needed(source):
         if column not in frame.columns:
+            remedy = nearest_column(column, list(map(str, frame.columns)))
+            faults.say("no such column", remedy, where=name, column=column)
             continue
         if list(frame.columns).count(column) > 1:
             faults.say("a column name stands twice", "rename one", where=name, column=column)
