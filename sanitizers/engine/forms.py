@@ -377,38 +377,35 @@ def _is_number(kind: pa.DataType) -> bool:
 def plain(kind: pa.DataType) -> pa.DataType:
     """The type with every dictionary replaced by what it holds: a dictionary keeps values that no row has any more.
 
+    What a list or a struct is made of may be null in it, as it is where a seal empties the cell.
+
     Examples
     --------
     >>> plain(pa.list_(pa.dictionary(pa.int8(), pa.string())))
     ListType(list<item: string>)
     >>> plain(pa.map_(pa.string(), pa.dictionary(pa.int8(), pa.string())))
     MapType(map<string, string>)
+    >>> plain(pa.struct([pa.field("age", pa.int8(), nullable=False)]))
+    StructType(struct<age: int8>)
     """
-    return plain(kind.value_type) if pa.types.is_dictionary(kind) else with_children(kind, plain)
+    if pa.types.is_dictionary(kind):
+        return plain(kind.value_type)
+    passes = pa.types.is_map(kind) or pa.types.is_fixed_size_list(kind)  # no seal changes these
+    return _with_parts(kind, lambda part: pa.field(part.name, plain(part.type), part.nullable or not passes))
 
 
-def with_children(kind: pa.DataType, each: Callable[[pa.DataType], pa.DataType]) -> pa.DataType:
-    """The type with `each` applied to the types that a list, a map or a struct is made of; other types as they are.
-
-    Examples
-    --------
-    >>> with_children(pa.list_(pa.int8(), 2), lambda _: pa.string())
-    FixedSizeListType(fixed_size_list<item: string>[2])
-    """
-
-    def own(field: pa.Field) -> pa.Field:
-        return pa.field(field.name, each(field.type), nullable=field.nullable)
-
+def _with_parts(kind: pa.DataType, each: Callable[[pa.Field], pa.Field]) -> pa.DataType:
+    """The type with `each` applied to what a list, a map or a struct is made of; other types as they are."""
     if pa.types.is_list(kind):
-        return pa.list_(own(kind.value_field))
+        return pa.list_(each(kind.value_field))
     if pa.types.is_large_list(kind):
-        return pa.large_list(own(kind.value_field))
+        return pa.large_list(each(kind.value_field))
     if pa.types.is_fixed_size_list(kind):
-        return pa.list_(own(kind.value_field), kind.list_size)
+        return pa.list_(each(kind.value_field), kind.list_size)
     if pa.types.is_map(kind):
-        return pa.map_(own(kind.key_field), own(kind.item_field), keys_sorted=kind.keys_sorted)
+        return pa.map_(each(kind.key_field), each(kind.item_field), keys_sorted=kind.keys_sorted)
     if pa.types.is_struct(kind):
-        return pa.struct([own(field) for field in kind])
+        return pa.struct([each(field) for field in kind])
     return kind
 
 
@@ -424,4 +421,4 @@ def without_views(kind: pa.DataType) -> pa.DataType:
         return pa.string()
     if pa.types.is_binary_view(kind):
         return pa.binary()
-    return with_children(kind, without_views)
+    return _with_parts(kind, lambda part: part.with_type(without_views(part.type)))

@@ -64,12 +64,13 @@ def _taken(column: pa.Array | pa.ChunkedArray, places: pa.Array) -> pa.Array | p
     if pa.types.is_run_end_encoded(kind):
         cells = _taken(pa.compute.run_end_decode(column), places)
         return pa.compute.run_end_encode(cells, run_end_type=kind.run_end_type)
-    if any(_keeps_others(one) for one in _within(kind)):
+    parts = list(_within(kind))
+    if any(_keeps_others(part) for part in parts):
         raise pa.ArrowNotImplementedError
-    movable, result = without_views(plain(kind)), plain(kind)
-    moved = column if movable == kind else column.cast(movable)
-    cells = moved.take(places)
-    return cells if cells.type == result else cells.cast(result)
+    if without_views(kind) == kind and not any(pa.types.is_dictionary(part) for part in parts):
+        return column.take(places)
+    result = plain(kind)
+    return column.cast(without_views(result)).take(places).cast(result)
 
 
 def _encoded(column: pa.DictionaryArray, places: pa.Array) -> pa.DictionaryArray:

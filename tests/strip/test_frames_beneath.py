@@ -234,7 +234,9 @@ def test_categories_keep_their_order_where_a_cell_takes_one_that_was_not_in_use(
     assert clean["status"].dtype == kind
 
 
-@pytest.mark.parametrize("cells", [pa.array(["1", "2", "3"], pa.string_view()), pa.array(["1", "2", "3"])], ids=lambda cells: str(cells.type))
+@pytest.mark.parametrize(
+    "cells", [pa.array(["1", "2", "3"], pa.string_view()), pa.array(["1", "2", "3"])], ids=lambda cells: str(cells.type)
+)
 def test_a_primary_key_may_be_of_views(department: Department, cells: pa.Array) -> None:
     clean = stripped(department, complaints=complaints(number=pd.arrays.ArrowExtensionArray(cells)))["complaints"]
     assert pa.array(clean["number"]).to_pylist() == ["1", "2", "3"]

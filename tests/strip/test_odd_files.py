@@ -43,6 +43,21 @@ def test_views_are_published_as_what_they_show(world: World, cells: pa.Array) ->
         assert pq.read_table(world / "clean/arrests.parquet")["view"].to_pylist() == cells.to_pylist()[1:]
 
 
+def test_a_struct_of_which_no_part_is_null_can_be_emptied(world: World) -> None:
+    raw = pq.read_table(world / "raw/arrests.parquet")
+    told = pa.array([{"a": n} for n in range(raw.num_rows)], pa.struct([pa.field("a", pa.int64(), nullable=False)]))
+    raw = raw.append_column("told", told).append_column("by", pa.array([SEALED] * raw.num_rows))
+    world.write("raw/arrests.parquet", raw)
+    world.amend(
+        "sealing.yaml",
+        "      photo_number:  ",
+        "      by: {kind: arrest_number, on_seal: {redact: [told]}}\n      photo_number:  ",
+    )
+    assert world.strip().code == 0
+    clean = pq.read_table(world / "clean/arrests.parquet")
+    assert clean["told"].null_count == clean.num_rows > 0
+
+
 @pytest.mark.parametrize("name", ["sealproof_row", "file_row_number"])
 def test_names_that_the_engine_needs_are_refused(world: World, name: str) -> None:
     raw = pq.read_table(world / "raw/arrests.parquet")
