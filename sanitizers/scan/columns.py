@@ -6,8 +6,8 @@ a kind of `N` possible values, `b` of them barred, about ``n * b / N`` hits come
 variable of that mean reaches them with a probability below 10**-3; fewer are *ambiguous*, and do not pass either.
 
 A kind with a `width` takes any small number for an identifier that lost its zeros, so that a count of 7 would be number
-0000000007: in undeclared columns such cells are compared only from seven characters on, where 10**7 values are
-possible again.
+0000000007: in undeclared columns and in texts such numbers are compared only from seven characters on, where 10**7
+values are possible again.
 """
 
 from __future__ import annotations
@@ -23,13 +23,15 @@ import pyarrow as pa
 
 from sanitizers.documents import maybe_cell
 from sanitizers.engine.contract import Lookup, mentions_of
-from sanitizers.identifiers import TOKEN_PREFIX, Key, Kinds, Tokens, as_text, join_parts, tokenise
+from sanitizers.identifiers import TOKEN_PREFIX, Key, Kind, Kinds, Tokens, as_text, join_parts, tokenise
 from sanitizers.register.snapshot import Snapshot, among
-from sanitizers.scan.unfold import unfold, with_escapes
+from sanitizers.scan.escapes import with_escapes
+from sanitizers.scan.unfold import unfold
 
 LARGE = 10**7
 CHANCE = 1e-3
 SHORTEST = 7
+_NUMBER = r"\d+(?:\.\d*)+|[\pL\pN]*\d{7}[\pL\pN]*"  # a number with its fraction, or a word with enough digits
 _NAME = re.compile(r"[\w.\[\] #:/-]{0,64}")
 
 
@@ -110,6 +112,11 @@ class Search:
             if name not in known | self._innocent:
                 self._undeclared_column(name, rows.column(name))
 
+    def _searched(self) -> dict[str, Kind]:
+        """Kinds with so many identifiers that they are known wherever they stand."""
+        kinds = self._snapshot.kinds
+        return {name: kind for name, kind in kinds.items() if kind.form is not None and kind.possible >= LARGE}
+
     def findings(self) -> list[Finding]:
         """What was found, most certain first."""
         found = []
@@ -149,18 +156,26 @@ class Search:
     def _cells(self, name: str, column: pa.Array) -> None:
         texts = as_text(column, name).drop_nulls().unique()
         written = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
-        texts = with_escapes(texts) if written else texts
-        kinds = {
-            kind: own for kind, own in self._snapshot.kinds.items() if own.form is not None and own.possible >= LARGE
-        }
+        kinds = self._searched()
         long = texts.filter(texts.str.replace(r"\.0*$", "").str.count_matches(r"[\pL\pN]") >= SHORTEST)
         for kind, own in kinds.items():
             cells = texts if own.width is None else long
             self._note(name, kind, _tokens(cells, kind, self._snapshot.kinds, self._key), declared=False)
         if written:
+            texts = with_escapes(texts)
             self._mentions(name, texts, kinds)
+            self._short_numbers(name, texts, kinds)
 
-    def _mentions(self, name: str, texts: pl.Series, kinds: Mapping[str, object]) -> None:
+    def _short_numbers(self, name: str, texts: pl.Series, kinds: Mapping[str, Kind]) -> None:
+        """Compare numbers in texts that may have lost their leading zeros."""
+        widths = {kind: own.width for kind, own in kinds.items() if own.width and own.width > SHORTEST}
+        some = texts.filter(texts.str.contains(r"\d{7}")) if widths else texts.clear()
+        numbers = some.str.extract_all(_NUMBER).explode().drop_nulls().unique()
+        for kind, width in widths.items():
+            short = numbers.str.extract(rf"^(\d{{{SHORTEST},{width - 1}}})(?:\.0*)?$", 1).drop_nulls()
+            self._note(name, kind, _tokens(short, kind, self._snapshot.kinds, self._key), declared=False)
+
+    def _mentions(self, name: str, texts: pl.Series, kinds: Mapping[str, Kind]) -> None:
         array = texts.str.replace_all(rf"{TOKEN_PREFIX}[0-9a-f]{{32}}", " ").to_arrow()
         for kind in kinds:
             for batch in mentions_of(array, {kind: self._snapshot.kinds[kind]}, self._key):

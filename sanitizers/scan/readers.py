@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet
 
+from sanitizers.documents import other_delimiter
 from sanitizers.engine.forms import ROWS, RawFile, Reading
 from sanitizers.errors import Fault, SourceFailure
 from sanitizers.scan.arrays import read_array, unfold_array
@@ -76,7 +77,8 @@ def cells(path: Path, reading: Reading | None = None) -> Iterator[Cells]:
     fault = None
     try:
         if ending in (".parquet", ".csv", ".tsv"):
-            given = reading or Reading(delimiter="\t" if ending == ".tsv" else ",")
+            usual = "\t" if ending == ".tsv" else ","
+            given = reading or (Reading() if ending == ".parquet" else _guessed(path, usual))
             file = RawFile(path, path.name, given)
             yield from _said(pa.parquet.read_schema(path) if ending == ".parquet" else file.csv_schema)
             yield from (Cells(batch, tabular=True) for batch in _rows(file, ending))
@@ -97,6 +99,13 @@ def cells(path: Path, reading: Reading | None = None) -> Iterator[Cells]:
         fault = Fault("cannot be read to its end", "make it again", where=str(path))
     if fault:
         raise SourceFailure(fault)
+
+
+def _guessed(path: Path, usual: str) -> Reading:
+    """How a CSV file of no source is written: another delimiter counts where the usual one parts nothing."""
+    usually = Reading(delimiter=usual)
+    other = other_delimiter(RawFile(path, path.name, usually).csv_schema.names)
+    return Reading(delimiter=other) if other else usually
 
 
 def _rows(file: RawFile, ending: str) -> Iterator[pa.RecordBatch]:
