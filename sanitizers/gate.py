@@ -276,8 +276,8 @@ def _judge_file(case: _Case, path: Path) -> Target:
 def _decide(case: _Case, path: Path) -> Target:
     sha = digest.of_file(path)
     source = _source_of(case, path)
-    search = _search(case, path, source) if readers.readable(path) else None
-    findings = tuple(search.findings()) if search else ()
+    search = _search(case, path, source)
+    findings = tuple(search.findings())
     certain = any(finding.certain for finding in findings)
     target = Target(str(path), sha, "not checked", "nothing", findings)
     if certain:
@@ -290,15 +290,15 @@ def _decide(case: _Case, path: Path) -> Target:
     if findings:
         reason = "hits do not exceed what chance gives; declare the column as a kind or under not_identifiers"
         return replace(target, verdict="ambiguous", decided_by="identifiers compared", reason=reason)
-    if search and search.unsearched:
+    if search.unsearched:
         names = sorted({shown(name) for name in search.unsearched})
         return replace(target, reason=f"cannot be searched: {', '.join(names)}")
     if source is not None:
-        if search and search.misfits:
+        if search.misfits:
             reason = f"no such column, or cells that do not fit their kind: {', '.join(sorted(search.misfits))}"
             return replace(target, reason=reason)
         chain = _chained(case, sha)
-        compared = search is not None and search.compared > 0
+        compared = search.compared > 0
         if compared or chain:
             decided: DecidedBy = "identifiers compared" if compared else "chain"
             return replace(target, verdict="clean", decided_by=decided, reason=chain or "")
@@ -340,12 +340,15 @@ def _source_of(case: _Case, path: Path) -> tuple[str, Source] | None:
 
 
 def _search(case: _Case, path: Path, source: tuple[str, Source] | None) -> Search:
-    """Search a file that can be read."""
+    """Search a file's bytes, and what a reader shows of it."""
     innocent = set(source[1].not_identifiers) if source else _plain_columns(case, path)
     declared = _declared(case, source)
     search = Search(case.snapshot, case.key, declared=declared, innocent=innocent)
     for piece in readers.cells(path, source[1].read if source else None):
-        search.take(piece.table, strict=source is not None and piece.tabular)
+        if piece.words:
+            search.take_words(piece.table.column(0))
+        else:
+            search.take(piece.table, strict=source is not None and piece.tabular)
         search.unsearched.update({piece.unsearched} - {""})
     return search
 
@@ -381,8 +384,8 @@ def _recomputed(case: _Case, path: Path) -> Target | None:
     feature = case.policy.features.get(path.stem)
     if feature is None or feature.sql is None or path.suffix != ".parquet" or not case.strips:
         return None
-    pieces = [piece.table for piece in readers.cells(path) if piece.tabular]
-    own = digest.of_content(RawFile(path, path.name, Reading()).schema, pieces)
+    file = RawFile(path, path.name, Reading())
+    own = digest.of_content(file.schema, file.batches(file.schema.names))
     same = any(own == recompute(case.policy, strip.folder, path.stem) for strip in case.strips)
     sha = digest.of_file(path)
     if same:

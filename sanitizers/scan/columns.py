@@ -8,6 +8,9 @@ variable of that mean reaches them with a probability below 10**-3; fewer are *a
 A kind with a `width` takes any small number for an identifier that lost its zeros, so that a count of 7 would be number
 0000000007: in undeclared columns and in texts such numbers are compared only from seven characters on, where 10**7
 values are possible again.
+
+In the plain bytes of a file, where anything may touch anything, only whole words count, and only those that no cell
+has shown.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ from sanitizers.scan.unfold import unfold
 LARGE = 10**7
 CHANCE = 1e-3
 SHORTEST = 7
+BYTES = "plain bytes of the file"
 _NUMBER = r"\d+(?:\.\d*)+|[\pL\pN]*\d{7}[\pL\pN]*"  # a number with its fraction, or a word with enough digits
 _NAME = re.compile(r"[\w.\[\] #:/-]{0,64}")
 
@@ -95,6 +99,7 @@ class Search:
         self._snapshot, self._key, self._declared, self._innocent = snapshot, key, declared, set(innocent)
         self.compared = 0
         self._seen: dict[tuple[str, str, bool], _Seen] = {}
+        self._excused: Search | None = Search(snapshot, key) if self._innocent else None
         self.misfits: set[str] = set()
         self.unsearched: set[str] = set()
 
@@ -111,6 +116,15 @@ class Search:
         for name in rows.schema.names:
             if name not in known | self._innocent:
                 self._undeclared_column(name, rows.column(name))
+        if self._excused and any(seen.hits for (column, _, _), seen in self._seen.items() if column == BYTES):
+            self._excused.take(rows.select([name for name in rows.schema.names if name in self._innocent]))
+
+    def take_words(self, words: pa.Array) -> None:
+        """Search words of a file's plain bytes, before its cells: what those show is excused."""
+        texts = as_text(words).unique()
+        for kind, own in self._searched().items():
+            whole = texts.filter(texts.str.to_uppercase().str.contains(f"^(?:{own.pattern})$"))
+            self._note(BYTES, kind, _tokens(whole, kind, self._snapshot.kinds, self._key), declared=False)
 
     def _searched(self) -> dict[str, Kind]:
         """Kinds with so many identifiers that they are known wherever they stand."""
@@ -121,13 +135,20 @@ class Search:
         """What was found, most certain first."""
         found = []
         for (column, kind, declared), seen in self._seen.items():
-            if not seen.hits:
+            hits = seen.hits - self._shown_by_cells(kind) if column == BYTES else seen.hits
+            if not hits:
                 continue
             expected = 0.0 if declared else self._expected(kind, len(seen.fitting))
-            count = len(seen.hits)
+            count = len(hits)
             told = column if declared else shown(column)
             found.append(Finding(told, kind, count, expected, declared or chance_of(count, expected) < CHANCE))
         return sorted(found, key=lambda finding: (not finding.certain, finding.column, finding.kind))
+
+    def _shown_by_cells(self, kind: str) -> set[int]:
+        searches = [self, self._excused] if self._excused else [self]
+        seen = [seen.hits for one in searches for (column, own, _), seen in one._seen.items()
+                if own == kind and column != BYTES]  # fmt: skip
+        return set().union(*seen)
 
     def _expected(self, kind: str, fitting: int) -> float:
         return fitting * (len(self._snapshot.barred[kind].hi) - 1) / self._snapshot.kinds[kind].possible
