@@ -45,6 +45,7 @@ LOST: dict[str, Callable[[Path], object]] = {
     "bar.tsv": text(f"a|p\nx|{SHORT}\n"),
     "comma.csv": text(f"a,p\nx,{SHORT}\n"),
     "rows unlike the header.csv": text(f"a,p\nx,1;{SHORT};y\n"),
+    f"{SHORT}.txt": text("calm"),
 }
 
 

@@ -35,6 +35,7 @@ LARGE = 10**7
 CHANCE = 1e-3
 SHORTEST = 7
 BYTES = "plain bytes of the file"
+UNTOLD = "a name that may be a cell"
 _NUMBER = r"\d+(?:\.\d*)+|[\pL\pN]*\d{7}[\pL\pN]*"  # a number with its fraction, or a word with enough digits
 _NAME = re.compile(r"[\w.\[\] #:/-]{0,64}")
 
@@ -227,7 +228,7 @@ def shown(name: str) -> str:
     >>> shown("suspect_age"), shown("K17000001")
     ('suspect_age', 'a name that may be a cell')
     """
-    return name if _NAME.fullmatch(name) and not maybe_cell(name) else "a name that may be a cell"
+    return name if _NAME.fullmatch(name) and not maybe_cell(name) else UNTOLD
 
 
 def _tokens(texts: pl.Series, kind: str, kinds: Kinds, key: Key, missing: frozenset[str] = frozenset()) -> Tokens:
