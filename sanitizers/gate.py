@@ -158,10 +158,13 @@ def _targets(paths: Sequence[Path], policy: Policy) -> list[tuple[Path, Target |
 
 
 def _walk(folder: Path) -> list[Path]:
-    """Every file below a folder, hidden ones and those in linked folders too; a loop of links is walked once."""
+    """Every file below a folder, hidden ones and those in linked folders too, and every folder that may not be read.
+
+    A loop of links is walked once.
+    """
     seen = {os.path.realpath(folder)}
     files: list[Path] = []
-    for place, folders, names in os.walk(folder, followlinks=True):
+    for place, folders, names in os.walk(folder, followlinks=True, onerror=lambda e: files.append(Path(e.filename))):
         new = [name for name in folders if os.path.realpath(Path(place, name)) not in seen]
         seen.update(os.path.realpath(Path(place, name)) for name in new)
         folders[:] = new
@@ -184,7 +187,7 @@ def _passed_over(path: Path, policy: Policy, raw: set[Path]) -> Target | None:
         if path.match(pattern) or fnmatch.fnmatch(str(path), pattern):
             return Target(str(path), None, "ignored", "nothing", reason=reason)
     if not (path.is_file() and os.access(path, os.R_OK)):
-        reason = "a link that leads nowhere, or no file that may be read; bring what it stands for"
+        reason = "may not be read, or is a link that leads nowhere; ask for access, or bring what it stands for"
         return Target(str(path), None, "not checked", "nothing", reason=reason)
     if path.suffix in readers.POINTERS or _is_pointer(path):
         return Target(str(path), None, "not checked", "nothing", reason="only a pointer is here; pull the data first")

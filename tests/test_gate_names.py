@@ -63,7 +63,7 @@ def test_what_cannot_be_opened_is_not_checked(world: World, tmp_path: Path) -> N
     verdict = world.judged(tmp_path)
     assert len(verdict.targets) == 4
     assert {(target.verdict, target.reason) for target in verdict.targets} == {
-        ("not checked", "a link that leads nowhere, or no file that may be read; bring what it stands for")
+        ("not checked", "may not be read, or is a link that leads nowhere; ask for access, or bring what it stands for")
     }
 
 
