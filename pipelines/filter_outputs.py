@@ -9,6 +9,7 @@ def main() -> None:
     """Filter every output that the policy declares."""
     settings = Settings.read()
     snapshot, key = settings.snapshot, settings.key
+    settings.policy.check_usable(snapshot)
     folder = settings.build / "outputs"
     folder.mkdir(parents=True, exist_ok=True)
     inputs, outputs = {}, {}

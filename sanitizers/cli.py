@@ -134,6 +134,8 @@ def add(
     from sanitizers.register.history import Register
     from sanitizers.register.rules import Rules
 
+    if delivered_on > dt.date.today():  # noqa: DTZ011 - the keeper's own day
+        raise ConfigurationError(Fault("lies in the future", "name the day of the delivery", column="--delivered-on"))
     if (feed is None) == (query is None):
         raise ConfigurationError(Fault("give either --feed or --query", "sealproof register add FOLDER --feed FILE …"))
     key = _key(key_file)
@@ -194,9 +196,11 @@ def check(policy_path: Path, kinds_path: Path) -> None:
     from sanitizers.identifiers import Kinds
     from sanitizers.policy import Policy
     from sanitizers.queries import queries
+    from sanitizers.register.rules import Rules
     from sanitizers.trace import check_columns, raw_files
 
     policy = Policy.load(policy_path)
+    Rules.find(policy.rules, policy.folder)
     policy.against(Kinds.load(kinds_path))
     check_columns(policy, raw_files(policy))
     queries(policy)
@@ -325,8 +329,9 @@ def filter_command(
     if name not in policy.outputs:
         known = ", ".join(policy.outputs) or "none"
         raise ConfigurationError(Fault("no such output", f"the policy has {known}", column=name))
-    counts = filter_file(given, out, policy.outputs[name], snapshot=load(_snapshot_path(policy, snapshot_path)),
-                         key=_key(key_file), touched=touched)  # fmt: skip
+    snapshot = load(_snapshot_path(policy, snapshot_path))
+    policy.check_usable(snapshot)
+    counts = filter_file(given, out, policy.outputs[name], snapshot=snapshot, key=_key(key_file), touched=touched)
     click.echo(f"{counts.rows_out} rows written", err=True)  # what was taken out would tell that somebody stood there
 
 

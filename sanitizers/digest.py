@@ -65,6 +65,11 @@ def write_chain(path: Path, *, made_by: str, inputs: Mapping[str, Path], outputs
     path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
+def made_files(path: Path) -> list[str]:
+    """Names of the files that a chain says were made; none if it is no chain."""
+    return list(json.loads(path.read_text(encoding="utf-8"))["outputs"]) if is_chain(path) else []
+
+
 def is_chain(path: Path) -> bool:
     """Whether a file is a chain and nothing else: known keys, and digests where digests belong."""
     try:

@@ -93,7 +93,7 @@ def compute(policy: Policy, *, clean: Path, out: Path, names: Sequence[str] | No
     plan = _needed(queries(policy), names)
     outputs = {}
     with (
-        publish.publishing(out, mark=CHAIN) as stage,
+        publish.publishing(out, mark=CHAIN, named=digest.made_files) as stage,
         _computed(policy, plan, clean, stage.scratch) as (connection, receipt),
     ):
         for name in plan if names is None else names:

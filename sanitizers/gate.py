@@ -35,6 +35,7 @@ from sanitizers.queries import stored_as
 from sanitizers.register.snapshot import Snapshot
 from sanitizers.scan import readers
 from sanitizers.scan.columns import Search, shown
+from sanitizers.scan.names import Names, as_cells
 from sanitizers.strip.receipt import HIDDEN, RECEIPT, SMALL, Receipt
 from sanitizers.strip.roster import ROSTER, Roster
 from sanitizers.trace import clean_files, lookups, raw_files
@@ -59,6 +60,7 @@ class _Case:
     policy: Policy
     snapshot: Snapshot
     key: Key
+    names: Names
     strips: list[_Strip] = field(default_factory=list)
     chains: list[dict[str, Any]] = field(default_factory=list)
     trusted: dict[str, str] = field(default_factory=dict)
@@ -93,14 +95,15 @@ def judge(
     snapshot.check_key(key)
     policy.against(snapshot.kinds)
     policy.check_usable(snapshot)
-    case = _Case(policy, snapshot, key)
+    case = _Case(policy, snapshot, key, Names(snapshot, key))
     if snapshot.age(snapshot.as_of) > policy.register_.warn_after:
         case.warnings.append(f"the register received nothing for {snapshot.age(snapshot.as_of).days} days")
     _gather(case, [*paths, *evidence])
     found = _targets(paths, policy)
+    case.names.learn(path for path, _ in found)
     targets = []
     for number, (path, settled) in enumerate(found):
-        targets.append(settled or _judge_file(case, path))
+        targets.append(replace(settled or _judge_file(case, path), path=case.names.told(path)))
         progress("judge", number + 1, len(found))
     return _verdict(case, targets)
 
@@ -156,10 +159,13 @@ def _targets(paths: Sequence[Path], policy: Policy) -> list[tuple[Path, Target |
 
 
 def _walk(folder: Path) -> list[Path]:
-    """Every file below a folder, hidden ones and those in linked folders too; a loop of links is walked once."""
+    """Every file below a folder, hidden ones and those in linked folders too, and every folder that may not be read.
+
+    A loop of links is walked once.
+    """
     seen = {os.path.realpath(folder)}
     files: list[Path] = []
-    for place, folders, names in os.walk(folder, followlinks=True):
+    for place, folders, names in os.walk(folder, followlinks=True, onerror=lambda e: files.append(Path(e.filename))):
         new = [name for name in folders if os.path.realpath(Path(place, name)) not in seen]
         seen.update(os.path.realpath(Path(place, name)) for name in new)
         folders[:] = new
@@ -181,6 +187,9 @@ def _passed_over(path: Path, policy: Policy, raw: set[Path]) -> Target | None:
     for pattern, reason in policy.gate.ignore.items():
         if path.match(pattern) or fnmatch.fnmatch(str(path), pattern):
             return Target(str(path), None, "ignored", "nothing", reason=reason)
+    if not (path.is_file() and os.access(path, os.R_OK)):
+        reason = "may not be read, or is a link that leads nowhere; ask for access, or bring what it stands for"
+        return Target(str(path), None, "not checked", "nothing", reason=reason)
     if path.suffix in readers.POINTERS or _is_pointer(path):
         return Target(str(path), None, "not checked", "nothing", reason="only a pointer is here; pull the data first")
     return None
@@ -211,18 +220,20 @@ def _gather(case: _Case, paths: Iterable[Path]) -> None:
             if chain["format"] == CHAIN_FORMAT and named:
                 case.chains.append(chain)
         except (OSError, ValueError, KeyError, TypeError):
-            case.warnings.append(f"{path.name} in {path.parent.name} is not a chain")
+            name, folder = map(case.names.told, (Path(path.name), Path(path.parent.name)))
+            case.warnings.append(f"{name} in {folder} is not a chain")
 
 
 def _take_strip(case: _Case, path: Path) -> None:
     folder = path.parent
+    name = case.names.told(Path(folder.name))
     try:
         receipt = Receipt.read(path)
-        clean = [name for name in receipt.files if not name.startswith(f"{ROSTER}/")]
+        clean = [file for file in receipt.files if not file.startswith(f"{ROSTER}/")]
         roster = Roster.read(folder / ROSTER, clean)
-        actual = {name: digest.of_file(folder / name) for name in receipt.files}
+        actual = {file: digest.of_file(folder / file) for file in receipt.files}
     except SealproofError as error:
-        case.warnings.append(f"the receipt in {folder.name} does not stand: {error.faults[0].problem}")
+        case.warnings.append(f"the receipt in {name} does not stand: {error.faults[0].problem}")
         return
     problem = ""
     if actual != receipt.files:
@@ -237,13 +248,13 @@ def _take_strip(case: _Case, path: Path) -> None:
         problem = "it was made from an earlier snapshot, and what texts mention stands in no roster"
     elif receipt.snapshot != case.snapshot.digest:
         told = "was made from an earlier snapshot; its roster holds nothing barred"
-        case.warnings.append(f"the strip in {folder.name} {told}")
+        case.warnings.append(f"the strip in {name} {told}")
     if problem:
-        case.warnings.append(f"the receipt in {folder.name} does not stand: {problem}")
+        case.warnings.append(f"the receipt in {name} does not stand: {problem}")
         return
     own = digest.of_file(path)
     case.strips.append(_Strip(folder, receipt, own))
-    case.trusted.update({sha: f"receipt in {folder.name}" for sha in [own, *receipt.files.values()]})
+    case.trusted.update({sha: f"receipt in {name}" for sha in [own, *receipt.files.values()]})
 
 
 def _chained(case: _Case, sha: str, depth: int = 0) -> str | None:
@@ -278,8 +289,8 @@ def _judge_file(case: _Case, path: Path) -> Target:
 def _decide(case: _Case, path: Path) -> Target:
     sha = digest.of_file(path)
     source = _source_of(case, path)
-    search = _search(case, path, source) if readers.readable(path) else None
-    findings = tuple(search.findings()) if search else ()
+    search = _search(case, path, source)
+    findings = tuple(search.findings())
     certain = any(finding.certain for finding in findings)
     target = Target(str(path), sha, "not checked", "nothing", findings)
     if certain:
@@ -292,15 +303,15 @@ def _decide(case: _Case, path: Path) -> Target:
     if findings:
         reason = "hits do not exceed what chance gives; declare the column as a kind or under not_identifiers"
         return replace(target, verdict="ambiguous", decided_by="identifiers compared", reason=reason)
-    if search and search.unsearched:
+    if search.unsearched:
         names = sorted({shown(name) for name in search.unsearched})
         return replace(target, reason=f"cannot be searched: {', '.join(names)}")
     if source is not None:
-        if search and search.misfits:
+        if search.misfits:
             reason = f"no such column, or cells that do not fit their kind: {', '.join(sorted(search.misfits))}"
             return replace(target, reason=reason)
         chain = _chained(case, sha)
-        compared = search is not None and search.compared > 0
+        compared = search.compared > 0
         if compared or chain:
             decided: DecidedBy = "identifiers compared" if compared else "chain"
             return replace(target, verdict="clean", decided_by=decided, reason=chain or "")
@@ -342,12 +353,16 @@ def _source_of(case: _Case, path: Path) -> tuple[str, Source] | None:
 
 
 def _search(case: _Case, path: Path, source: tuple[str, Source] | None) -> Search:
-    """Search a file that can be read."""
+    """Search a file's name, its bytes, and what a reader shows of it."""
     innocent = set(source[1].not_identifiers) if source else _plain_columns(case, path)
     declared = _declared(case, source)
     search = Search(case.snapshot, case.key, declared=declared, innocent=innocent)
+    search.take(as_cells(path.parts))
     for piece in readers.cells(path, source[1].read if source else None):
-        search.take(piece.table, strict=source is not None and piece.tabular)
+        if piece.words:
+            search.take_words(piece.table.column(0))
+        else:
+            search.take(piece.table, strict=source is not None and piece.tabular)
         search.unsearched.update({piece.unsearched} - {""})
     return search
 
@@ -383,8 +398,8 @@ def _recomputed(case: _Case, path: Path) -> Target | None:
     feature = case.policy.features.get(path.stem)
     if feature is None or feature.sql is None or path.suffix != ".parquet" or not case.strips:
         return None
-    pieces = [piece.table for piece in readers.cells(path) if piece.tabular]
-    own = digest.of_content(RawFile(path, path.name, Reading()).schema, pieces)
+    file = RawFile(path, path.name, Reading())
+    own = digest.of_content(file.schema, file.batches(file.schema.names))
     same = any(own == recompute(case.policy, strip.folder, path.stem) for strip in case.strips)
     sha = digest.of_file(path)
     if same:

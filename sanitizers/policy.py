@@ -295,9 +295,7 @@ class Policy(Strict):
         if snapshot.purpose != self.purpose:
             fault = f"the snapshot is for {snapshot.purpose}, the policy for {self.purpose}"
             raise RegisterFailure(Fault(fault, "make a snapshot for the policy's purpose"))
-        if snapshot.historical:
-            remedy = "make one without --known-at"
-            raise RegisterFailure(Fault("the snapshot is not the latest: only the latest may publish or judge", remedy))
+        snapshot.check_latest()
         snapshot.check_fresh(self.register_.error_after)
 
     def form_of(self, kind: str) -> Literal["token", "plain"]:

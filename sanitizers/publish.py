@@ -13,7 +13,7 @@ import fcntl
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -57,7 +57,14 @@ class Stage:
 
 
 @contextmanager
-def publishing(target: Path, *, mark: str, option: str = "--out", private: bool = False) -> Iterator[Stage]:
+def publishing(
+    target: Path,
+    *,
+    mark: str,
+    named: Callable[[Path], Iterable[str]] | None = None,
+    option: str = "--out",
+    private: bool = False,
+) -> Iterator[Stage]:
     """Stage a folder; publish it if the block ends well, leave the old one untouched if not.
 
     Parameters
@@ -66,6 +73,8 @@ def publishing(target: Path, *, mark: str, option: str = "--out", private: bool 
         Folder to publish. Its parent is made if needed.
     mark
         A file that every folder of this make holds: one without it is somebody else's, and is never replaced.
+    named
+        Reads the mark, and tells the files that stand beside it. A folder that holds others is never replaced.
     option
         By which option the folder is named, for messages.
     private
@@ -74,8 +83,8 @@ def publishing(target: Path, *, mark: str, option: str = "--out", private: bool 
     Raises
     ------
     PublishFailure
-        The folder is not of this make; another run holds the lock; the disk refuses (not writable, full). Nothing was
-        published.
+        The folder is not of this make, or somebody put a file into it; another run holds the lock; the disk refuses
+        (not writable, full). Nothing was published.
 
     Examples
     --------
@@ -91,6 +100,13 @@ def publishing(target: Path, *, mark: str, option: str = "--out", private: bool 
     if target.is_dir() and not (target / mark).is_file() and any(target.iterdir()):
         told = f"is a folder without {mark}: this command has not published it"
         raise PublishFailure(Fault(told, f"name a new folder with {option}", where=str(target)))
+    if named and (target / mark).is_file():
+        known = {mark, *named(target / mark)}
+        standing = [path.relative_to(target).as_posix() for path in target.rglob("*") if not path.is_dir()]
+        others = len(set(standing) - known)
+        if others:
+            told = f"holds {others} file(s) that this command has not published, and would lose them"
+            raise PublishFailure(Fault(told, "move them out of it", where=str(target)))
     problem = None
     target = target.resolve()
     place = target.parent / f".{target.name}.sealproof"

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from sanitizers.documents import maybe_cell, nearest_column, other_delimiter
 from sanitizers.engine.contract import ROW, SENTINEL_ROW, Engine, Lookup, Part, Tally, malformed_faults
-from sanitizers.engine.forms import RawFile, files_of, fixed_folder, survives
+from sanitizers.engine.forms import RawFile, files_of, fixed_folder, holds, survives
 from sanitizers.errors import ConfigurationError, Fault, Faults, RegisterFailure, SourceFailure, gathered
 from sanitizers.identifiers import Key, Kinds
 from sanitizers.policy import Policy, Reference, Source
@@ -177,12 +177,18 @@ def _column_faults(faults: Faults, name: str, source: Source, schema: pa.Schema)
     for ref in source.references:
         redaction = ref.redaction
         also = [*redaction.redact, *redaction.set] if redaction else []
-        for column in [*ref.parts, *also]:
+        for column in dict.fromkeys([*ref.parts, *also]):
             _named(faults, column, schema, source, where=f"sources.{name}.columns.{ref.name}")
         if ref.elements and ref.parts[0] in schema.names:
             kind = schema.field(ref.parts[0]).type
             if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
                 faults.say("is no list", "declare it without `[]`", where=f"sources.{name}.columns.{ref.name}")
+        given = {name: value for name, value in (redaction.set if redaction else {}).items() if name in schema.names}
+        for column, value in given.items():
+            kind = schema.field(column).type
+            if column not in ref.parts and not holds(kind, value):
+                remedy = "write a value of that type"
+                faults.say(f"`set` gives a value that is no {kind}", remedy, where=f"sources.{name}", column=column)
     for column in [*source.text, *source.not_identifiers]:
         _named(faults, column, schema, source, where=f"sources.{name}")
     for column in source.text:

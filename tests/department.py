@@ -50,10 +50,14 @@ class Department:
         pq.write_table(pa.table(columns), path)
         return path
 
-    def seal(self, *events: tuple[str, str], day: dt.date = DAY) -> None:
+    def seal(self, *identifiers: tuple[str, str], day: dt.date = DAY) -> None:
         """Deliver seals of ``(kind, identifier)``."""
-        same = {"action": "seal", "statute": "CPL 160.50", "effective_on": f"{day}", "recorded_on": f"{day}"}
-        rows = [{"kind": kind, "identifier": identifier, **same} for kind, identifier in events]
+        self.event("seal", *identifiers, day=day)
+
+    def event(self, action: str, *identifiers: tuple[str, str], day: dt.date = DAY) -> None:
+        """Deliver events of ``(kind, identifier)``."""
+        same = {"action": action, "statute": "CPL 160.50", "effective_on": f"{day}", "recorded_on": f"{day}"}
+        rows = [{"kind": kind, "identifier": identifier, **same} for kind, identifier in identifiers]
         self.register.add(pa.Table.from_pylist(rows), rules=Rules.find("us-ny", self.folder), delivered_on=day)
 
     def snapshot(self, day: dt.date = DAY, known_at: dt.date | None = None) -> None:

@@ -180,3 +180,18 @@ def test_text_that_is_no_utf8_is_an_error_of_ours(world: World) -> None:
     pq.write_table(pa.table({"arrest": bad, "who": ["a"]}), world.folder / "raw/arrests.parquet")
     with pytest.raises(SealproofError):
         world.strip()
+
+
+def test_a_folder_that_may_not_be_read_is_not_passed_over(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    clean = world.strip()
+    assert world.code(clean) == 0
+    (clean / "closed").mkdir()
+    genuine = os.scandir
+
+    def refusing(place: str) -> object:
+        if str(place).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(place))
+        return genuine(place)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    assert world.code(clean) == 3

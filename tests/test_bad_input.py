@@ -121,7 +121,7 @@ def test_a_stale_register_is_refused(world: World) -> None:
 
 def test_a_snapshot_for_looking_back_does_not_publish(world: World) -> None:
     assert world.snapshot("--as-of", "2019-03-01", "--known-at", "2019-01-11").code == 0
-    refused(world.strip(), COULD_NOT_CHECK, "only the latest may publish")
+    refused(world.strip(), COULD_NOT_CHECK, "only the latest snapshot may publish")
     unpublished(world)
 
 

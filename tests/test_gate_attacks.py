@@ -304,7 +304,7 @@ def test_arrays_without_identifiers_pass(world: World) -> None:
 
 
 def test_an_array_of_objects_is_not_checked(world: World) -> None:
-    objects = np.array([PHOTO, None], dtype=object)
+    objects = np.array([OPEN, None], dtype=object)
     assert world.chained("objects.npy", lambda path: np.save(path, objects)).verdict == "not checked"
     inside = world.chained("objects.npz", lambda path: np.savez(path, a=objects))
     assert (inside.verdict, "a.npy" in inside.reason) == ("not checked", True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import errno
 from pathlib import Path
 
 import pytest
 
 from sanitizers.errors import COULD_NOT_CHECK, USAGE
-from tests.cli_world import Outcome, World, department, world
+from tests.cli_world import DAY, Outcome, World, department, world
 from tests.test_bad_input import refused, unpublished
 
 __all__ = ["department", "world"]
@@ -89,3 +91,35 @@ def test_a_snapshot_under_other_rules_neither_publishes_nor_judges(world: World)
     for outcome in (world.strip(), world.gate(world / "raw")):
         refused(outcome, COULD_NOT_CHECK, "us-ny", "elsewhere")
     unpublished(world)
+
+
+def test_what_somebody_put_into_a_published_folder_is_not_lost(world: World) -> None:
+    for command, folder in ((world.strip, "clean"), (world.features, "features-out")):
+        assert command().code == 0
+        world.write(f"{folder}/mine/notes.md", "mine")
+        refused(command(), COULD_NOT_CHECK, folder, "holds 1 file(s)", "move them out")
+        (world / f"{folder}/mine/notes.md").unlink()
+        assert command().code == 0
+
+
+@pytest.mark.parametrize("taken", [["--as-of", "2019-01-20"], [*DAY, "--known-at", "2019-01-11"]])
+def test_a_snapshot_that_is_not_the_latest_filters_nothing(world: World, taken: list[str]) -> None:
+    world.write("ranked.csv", "candidate,rank\n201700000001,1\n201700000002,2\n")
+    assert world.snapshot("--out", world / "old.snap", *taken).code == 0
+    given = ["--output", "candidates", "--out", world / "filtered.csv", "--snapshot", world / "old.snap"]
+    refused(world.run("filter", world / "ranked.csv", *world.keyed, *given), COULD_NOT_CHECK, "only the latest snapshot")
+    assert not (world / "filtered.csv").exists()
+
+
+def test_a_delivery_of_tomorrow_is_refused(world: World) -> None:
+    before = standing(world)
+    refused(world.add(delivered=f"{dt.date.today() + dt.timedelta(2)}"), USAGE, "--delivered-on", "in the future")
+    assert standing(world) == before
+
+
+def test_a_register_that_cannot_be_written_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("sanitizers.register.history.os.fsync", full)
+    refused(world.add(), COULD_NOT_CHECK, "register", "cannot be written")

@@ -11,7 +11,7 @@ import csv
 import glob
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -279,6 +279,8 @@ def files_of(pattern: str, reading: Reading, *, folder: Path, root: Path) -> tup
         No such file, or one whose form is not known.
     """
     paths = sorted(Path(os.path.normpath(path)) for path in glob.glob(str(Path(glob.escape(str(folder))) / pattern)))  # noqa: PTH207 - the pattern may be absolute
+    for place in _closed_places(folder, pattern):
+        raise SourceFailure(Fault("may not be read: files in it would be left out", "ask for access", where=place))
     if not paths:
         raise SourceFailure(Fault("no such file", "mend `path` or bring the data", where=str(folder / pattern)))
     faults = Faults()
@@ -293,6 +295,14 @@ def files_of(pattern: str, reading: Reading, *, folder: Path, root: Path) -> tup
     return tuple(
         RawFile(path, Path(os.path.normpath(path.absolute())).relative_to(root).as_posix(), reading) for path in paths
     )
+
+
+def _closed_places(folder: Path, pattern: str) -> list[str]:
+    """Folders on the way of a pattern that may not be looked into; `glob` passes them over in silence."""
+    parts = Path(pattern).parts[:-1]
+    ways = [Path(glob.escape(str(folder)), *parts[:count]) for count in range(len(parts) + 1)]
+    found = {place for way in ways for place in glob.glob(str(way)) if Path(place).is_dir()}  # noqa: PTH207 - as above
+    return sorted(place for place in found if not os.access(place, os.R_OK | os.X_OK))
 
 
 def fixed_folder(pattern: str) -> Path:
@@ -337,22 +347,65 @@ def survives(kind: pa.DataType) -> bool:
     return kind in _WHOLE
 
 
+def holds(kind: pa.DataType, value: str | float | bool | None) -> bool:
+    """Whether a column of this type holds a value whole; what would be rounded or cut is not held.
+
+    Examples
+    --------
+    >>> holds(pa.int8(), 1), holds(pa.int8(), 1.5), holds(pa.int8(), 300), holds(pa.string(), 1)
+    (True, False, False, False)
+    """
+    if pa.types.is_dictionary(kind):
+        return holds(kind.value_type, value)
+    fits = (
+        ((pa.types.is_string(kind) or pa.types.is_large_string(kind)) and isinstance(value, str))
+        or (pa.types.is_boolean(kind) and isinstance(value, bool))
+        or (_is_number(kind) and isinstance(value, int | float) and not isinstance(value, bool))
+        or value is None
+    )
+    try:
+        held = pa.scalar(value, kind).as_py()
+        return bool(fits and (held == value or pa.types.is_floating(kind)))
+    except (pa.ArrowException, OverflowError):
+        return False
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
 def plain(kind: pa.DataType) -> pa.DataType:
     """The type with every dictionary replaced by what it holds: a dictionary keeps values that no row has any more.
+
+    What a list or a struct is made of may be null in it, as it is where a seal empties the cell.
 
     Examples
     --------
     >>> plain(pa.list_(pa.dictionary(pa.int8(), pa.string())))
     ListType(list<item: string>)
+    >>> plain(pa.map_(pa.string(), pa.dictionary(pa.int8(), pa.string())))
+    MapType(map<string, string>)
+    >>> plain(pa.struct([pa.field("age", pa.int8(), nullable=False)]))
+    StructType(struct<age: int8>)
     """
     if pa.types.is_dictionary(kind):
         return plain(kind.value_type)
+    passes = pa.types.is_map(kind) or pa.types.is_fixed_size_list(kind)  # no seal changes these
+    return _with_parts(kind, lambda part: pa.field(part.name, plain(part.type), part.nullable or not passes))
+
+
+def _with_parts(kind: pa.DataType, each: Callable[[pa.Field], pa.Field]) -> pa.DataType:
+    """The type with `each` applied to what a list, a map or a struct is made of; other types as they are."""
     if pa.types.is_list(kind):
-        return pa.list_(plain(kind.value_type))
+        return pa.list_(each(kind.value_field))
     if pa.types.is_large_list(kind):
-        return pa.large_list(plain(kind.value_type))
+        return pa.large_list(each(kind.value_field))
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(each(kind.value_field), kind.list_size)
+    if pa.types.is_map(kind):
+        return pa.map_(each(kind.key_field), each(kind.item_field), keys_sorted=kind.keys_sorted)
     if pa.types.is_struct(kind):
-        return pa.struct([(field.name, plain(field.type)) for field in kind])
+        return pa.struct([each(field) for field in kind])
     return kind
 
 
@@ -368,10 +421,4 @@ def without_views(kind: pa.DataType) -> pa.DataType:
         return pa.string()
     if pa.types.is_binary_view(kind):
         return pa.binary()
-    if pa.types.is_large_list(kind):
-        return pa.large_list(without_views(kind.value_type))
-    if pa.types.is_list(kind):
-        return pa.list_(without_views(kind.value_type))
-    if pa.types.is_struct(kind):
-        return pa.struct([field.with_type(without_views(field.type)) for field in kind])
-    return kind
+    return _with_parts(kind, lambda part: part.with_type(without_views(part.type)))

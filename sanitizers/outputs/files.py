@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from pathlib import Path
 
 import polars as pl
@@ -82,5 +84,13 @@ def _publish(table: pa.Table, out: Path, reading: Reading) -> None:
         pa.parquet.write_table(table, sink)
         content = sink.getvalue().to_pybytes()
     else:
-        content = pl.DataFrame(pl.from_arrow(table)).write_csv(separator=reading.delimiter).encode(reading.encoding)
+        content = _csv(table, reading.delimiter).encode(reading.encoding)
     replace_file(out, content, marks=())
+
+
+def _csv(table: pa.Table, delimiter: str) -> str:
+    """The table as CSV; Polars would give a name to a column that has none."""
+    header = io.StringIO()
+    csv.writer(header, delimiter=delimiter, lineterminator="\n").writerow(table.column_names)
+    cells = pl.DataFrame(pl.from_arrow(table)).write_csv(separator=delimiter, include_header=False)
+    return header.getvalue() + cells

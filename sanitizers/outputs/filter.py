@@ -117,14 +117,16 @@ class OutputFilter:
         -------
         Table or DataFrame
             The rows that stay, in the order given, ranked 1, 2, … within each list; other columns as they were, but
-            that categories which no row has any more are gone.
+            that categories which no row has any more are gone, and dictionaries inside of lists, structs and maps are
+            replaced by what they hold. Metadata of an Arrow schema go: they may tell how many rows there were.
         FilterCounts
             For the keeper.
 
         Raises
         ------
         ConfigurationError
-            A column is missing, or of a type that cannot hold an identifier.
+            A column is missing, or of a type that cannot hold an identifier or the new ranks, or of which rows cannot
+            be taken without the others.
         KeyFailure
             An identifier is not a published token, and no key was given.
         SourceFailure

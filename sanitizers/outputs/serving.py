@@ -84,4 +84,5 @@ class ServedFilter:
     def _load(self) -> tuple[tuple[int, int, int], snapshot.Snapshot, OutputFilter]:
         stamp = self._stamp()
         loaded = snapshot.load(self._path)
+        loaded.check_latest()
         return stamp, loaded, OutputFilter(self._output, snapshot=loaded, key=self._key, touched=self._touched)

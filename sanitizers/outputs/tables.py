@@ -1,7 +1,6 @@
 """Arrow tables and pandas frames behind one face: read a column, take rows.
 
-Taking rows copies them, and categories that no row has any more go: a slice, a dictionary or an index level would
-still hold what was filtered out.
+What is taken holds nothing of the rows that are not; see `sanitizers.engine.taking`.
 """
 
 from __future__ import annotations
@@ -12,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 
+from sanitizers.engine.taking import bare, take, take_rows
 from sanitizers.errors import ConfigurationError, Fault
 
 if TYPE_CHECKING:
@@ -52,31 +53,16 @@ class _Arrow:
         return list(self.table.column_names)
 
     def column(self, name: str) -> pa.Array:
-        return self.table[name].combine_chunks()
+        return _readable(self.table[name])
 
     def take(self, kept: np.ndarray, replaced: Mapping[str, np.ndarray]) -> pa.Table:
-        taken = self.table.take(pa.array(kept))
-        for place, field in enumerate(taken.schema):
-            if field.name in replaced:
-                numbers = pa.array(replaced[field.name])
-                kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-                taken = taken.set_column(place, field, numbers.cast(kind).cast(field.type))
-            elif pa.types.is_dictionary(field.type):
-                taken = taken.set_column(place, field, _without_unused(taken.column(place).combine_chunks()))
-        return taken
-
-
-def _without_unused(column: pa.DictionaryArray) -> pa.DictionaryArray:
-    """Put the same cells over a dictionary of the values that still occur, in their order.
-
-    Examples
-    --------
-    >>> _without_unused(pa.array(["a", "b", "c"]).dictionary_encode().take([2, 0])).dictionary.to_pylist()
-    ['a', 'c']
-    """
-    used = column.indices.drop_null().unique().sort()
-    indices = pa.compute.index_in(column.indices, used.drop_null()).cast(column.type.index_type)
-    return pa.DictionaryArray.from_arrays(indices, column.dictionary.take(used), ordered=column.type.ordered)
+        places, columns, fields = pa.array(kept), [], []
+        for field, column in zip(self.table.schema, self.table.columns, strict=True):
+            given, name = replaced.get(field.name), field.name
+            cells = take(column, places, name) if given is None else _numbered(given, field.type, name)
+            columns.append(cells)
+            fields.append(pa.field(name, cells.type, field.nullable))
+        return pa.Table.from_arrays(columns, schema=pa.schema(fields))
 
 
 @dataclass(frozen=True, repr=False)
@@ -92,28 +78,60 @@ class _Pandas:
 
     def column(self, name: str) -> pa.Array:
         try:
-            column = pa.array(self.frame[name], from_pandas=True)
-            return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-        except (pa.ArrowException, TypeError):
+            return _readable(pa.array(self.frame[name], from_pandas=True))
+        except (pa.ArrowException, TypeError, ValueError, OverflowError):
             pass
-        raise ConfigurationError(Fault("holds values of several types", "make it one type", column=name))
+        problem = "holds values of several types, or none that a table can hold"
+        raise ConfigurationError(Fault(problem, "make it one type", column=name))
 
     def take(self, kept: np.ndarray, replaced: Mapping[str, np.ndarray]) -> pd.DataFrame:
-        import pandas as pd
-
-        taken = self.frame.iloc[kept].copy()
-        if isinstance(self.frame.index, pd.RangeIndex):
-            taken.index = pd.RangeIndex(len(taken), name=self.frame.index.name)
-        elif isinstance(taken.index, pd.MultiIndex):
-            taken.index = taken.index.remove_unused_levels()
-        elif isinstance(taken.index, pd.CategoricalIndex):
-            taken.index = taken.index.remove_unused_categories()
-        for place, dtype in enumerate(taken.dtypes):  # by place: a name that the policy does not know may stand twice
-            if isinstance(dtype, pd.CategoricalDtype):
-                taken.isetitem(place, taken.iloc[:, place].cat.remove_unused_categories().array)
+        taken = take_rows(self.frame, kept)
         for name, numbers in replaced.items():
-            given = self.column(name).type
-            text = pa.types.is_string(given) or pa.types.is_large_string(given)
-            column = pd.Series(numbers.astype(str) if text else numbers, index=taken.index)
-            taken[name] = column.astype(taken[name].dtype)
-        return taken
+            cells = _numbered(numbers, self.column(name).type, name)
+            taken[name] = _as_pandas(cells, self.frame[name].dtype, taken.index)
+        return bare(taken)
+
+
+def _readable(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """The same cells in an encoding that everybody reads."""
+    if pa.types.is_run_end_encoded(column.type):
+        column = pa.compute.run_end_decode(column)
+    if pa.types.is_string_view(column.type):
+        column = column.cast(pa.large_string())
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def _numbered(numbers: np.ndarray, kind: pa.DataType, name: str) -> pa.Array:
+    """Numbers as a column of this type."""
+    try:
+        return _as_type(numbers, kind)
+    except pa.ArrowException:
+        pass
+    remedy = "give the column a wider type where it is written"
+    raise ConfigurationError(Fault(f"a column of type {kind} cannot hold the new ranks", remedy, column=name))
+
+
+def _as_type(numbers: np.ndarray, kind: pa.DataType) -> pa.Array:
+    if not len(numbers):
+        return pa.nulls(0, kind)
+    if pa.types.is_dictionary(kind):
+        values, places = np.unique(numbers, return_inverse=True)
+        indices = pa.array(places).cast(kind.index_type)
+        return pa.DictionaryArray.from_arrays(indices, _as_type(values, kind.value_type), ordered=kind.ordered)
+    if pa.types.is_run_end_encoded(kind):
+        return pa.compute.run_end_encode(_as_type(numbers, kind.value_type), run_end_type=kind.run_end_type)
+    if pa.types.is_decimal(kind):  # Arrow wants room for 19 digits if it does not know how large they are
+        return pa.array(numbers).cast(pa.decimal128(38, 0)).cast(kind)
+    return pa.array(numbers).cast(kind)
+
+
+def _as_pandas(cells: pa.Array, dtype: Any, index: pd.Index[Any]) -> pd.Series[Any]:
+    """The cells as a column of a frame, of the dtype that is given."""
+    import pandas as pd
+
+    if isinstance(dtype, pd.ArrowDtype):
+        return pd.Series(pd.arrays.ArrowExtensionArray(cells), index=index)
+    if isinstance(dtype, pd.CategoricalDtype):
+        own = pd.Index(cells.dictionary.to_pandas()).astype(dtype.categories.dtype)
+        return pd.Series(pd.Categorical.from_codes(cells.indices.to_numpy(), own, ordered=dtype.ordered), index=index)
+    return pd.Series(cells.to_pandas().array, index=index).astype(dtype)

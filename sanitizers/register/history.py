@@ -109,10 +109,16 @@ class Register:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Keep other writers out: of two deliveries at once, one would be lost."""
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with publish.locked(self.folder / "lock", self.folder):
-            self._check_chain()
-            yield
+        problem = ""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with publish.locked(self.folder / "lock", self.folder):
+                self._check_chain()
+                yield
+        except OSError as error:
+            problem = f"cannot be written ({error.strerror})"
+        if problem:
+            raise RegisterFailure(Fault(problem, "free space, or ask for access", where=str(self.folder)))
 
     def _append(self, kind: str, table: pa.Table, told: dict[str, Any]) -> None:
         (self.folder / kind).mkdir(exist_ok=True, mode=0o700)

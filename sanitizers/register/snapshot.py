@@ -82,6 +82,17 @@ class Snapshot:
         """Time since the register last received a delivery."""
         return max(today - self.last_delivery, dt.timedelta(0))
 
+    def check_latest(self) -> None:
+        """Raise RegisterFailure if the register knows more than this snapshot."""
+        problem, remedy = "", "make one without --known-at"
+        if self.as_of < self.last_delivery:
+            problem = f"it is of {self.as_of}, and the register received a delivery on {self.last_delivery}"
+            remedy = f"make one with --as-of {self.last_delivery} or later"
+        elif self.historical:
+            problem = f"it leaves out what the register came to know after {self.known_at}"
+        if problem:
+            raise RegisterFailure(Fault(f"only the latest snapshot may publish or judge: {problem}", remedy))
+
     def check_fresh(self, error_after: dt.timedelta) -> None:
         """Raise RegisterFailure if the register has received nothing for longer than `error_after`.
 

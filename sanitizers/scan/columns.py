@@ -6,8 +6,11 @@ a kind of `N` possible values, `b` of them barred, about ``n * b / N`` hits come
 variable of that mean reaches them with a probability below 10**-3; fewer are *ambiguous*, and do not pass either.
 
 A kind with a `width` takes any small number for an identifier that lost its zeros, so that a count of 7 would be number
-0000000007: in undeclared columns such cells are compared only from seven characters on, where 10**7 values are
-possible again.
+0000000007: in undeclared columns and in texts such numbers are compared only from seven characters on, where 10**7
+values are possible again.
+
+In the plain bytes of a file, where anything may touch anything, only whole words count, and only those that no cell
+has shown.
 """
 
 from __future__ import annotations
@@ -23,13 +26,17 @@ import pyarrow as pa
 
 from sanitizers.documents import maybe_cell
 from sanitizers.engine.contract import Lookup, mentions_of
-from sanitizers.identifiers import TOKEN_PREFIX, Key, Kinds, Tokens, as_text, join_parts, tokenise
+from sanitizers.identifiers import TOKEN_PREFIX, Key, Kind, Kinds, Tokens, as_text, join_parts, tokenise
 from sanitizers.register.snapshot import Snapshot, among
-from sanitizers.scan.unfold import unfold, with_escapes
+from sanitizers.scan.escapes import with_escapes
+from sanitizers.scan.unfold import unfold
 
 LARGE = 10**7
 CHANCE = 1e-3
 SHORTEST = 7
+BYTES = "plain bytes of the file"
+UNTOLD = "a name that may be a cell"
+_NUMBER = r"\d+(?:\.\d*)+|[\pL\pN]*\d{7}[\pL\pN]*"  # a number with its fraction, or a word with enough digits
 _NAME = re.compile(r"[\w.\[\] #:/-]{0,64}")
 
 
@@ -93,6 +100,7 @@ class Search:
         self._snapshot, self._key, self._declared, self._innocent = snapshot, key, declared, set(innocent)
         self.compared = 0
         self._seen: dict[tuple[str, str, bool], _Seen] = {}
+        self._excused: Search | None = Search(snapshot, key) if self._innocent else None
         self.misfits: set[str] = set()
         self.unsearched: set[str] = set()
 
@@ -109,18 +117,39 @@ class Search:
         for name in rows.schema.names:
             if name not in known | self._innocent:
                 self._undeclared_column(name, rows.column(name))
+        if self._excused and any(seen.hits for (column, _, _), seen in self._seen.items() if column == BYTES):
+            self._excused.take(rows.select([name for name in rows.schema.names if name in self._innocent]))
+
+    def take_words(self, words: pa.Array) -> None:
+        """Search words of a file's plain bytes, before its cells: what those show is excused."""
+        texts = as_text(words).unique()
+        for kind, own in self._searched().items():
+            whole = texts.filter(texts.str.to_uppercase().str.contains(f"^(?:{own.pattern})$"))
+            self._note(BYTES, kind, _tokens(whole, kind, self._snapshot.kinds, self._key), declared=False)
+
+    def _searched(self) -> dict[str, Kind]:
+        """Kinds with so many identifiers that they are known wherever they stand."""
+        kinds = self._snapshot.kinds
+        return {name: kind for name, kind in kinds.items() if kind.form is not None and kind.possible >= LARGE}
 
     def findings(self) -> list[Finding]:
         """What was found, most certain first."""
         found = []
         for (column, kind, declared), seen in self._seen.items():
-            if not seen.hits:
+            hits = seen.hits - self._shown_by_cells(kind) if column == BYTES else seen.hits
+            if not hits:
                 continue
             expected = 0.0 if declared else self._expected(kind, len(seen.fitting))
-            count = len(seen.hits)
+            count = len(hits)
             told = column if declared else shown(column)
             found.append(Finding(told, kind, count, expected, declared or chance_of(count, expected) < CHANCE))
         return sorted(found, key=lambda finding: (not finding.certain, finding.column, finding.kind))
+
+    def _shown_by_cells(self, kind: str) -> set[int]:
+        searches = [self, self._excused] if self._excused else [self]
+        seen = [seen.hits for one in searches for (column, own, _), seen in one._seen.items()
+                if own == kind and column != BYTES]  # fmt: skip
+        return set().union(*seen)
 
     def _expected(self, kind: str, fitting: int) -> float:
         return fitting * (len(self._snapshot.barred[kind].hi) - 1) / self._snapshot.kinds[kind].possible
@@ -149,18 +178,26 @@ class Search:
     def _cells(self, name: str, column: pa.Array) -> None:
         texts = as_text(column, name).drop_nulls().unique()
         written = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
-        texts = with_escapes(texts) if written else texts
-        kinds = {
-            kind: own for kind, own in self._snapshot.kinds.items() if own.form is not None and own.possible >= LARGE
-        }
+        kinds = self._searched()
         long = texts.filter(texts.str.replace(r"\.0*$", "").str.count_matches(r"[\pL\pN]") >= SHORTEST)
         for kind, own in kinds.items():
             cells = texts if own.width is None else long
             self._note(name, kind, _tokens(cells, kind, self._snapshot.kinds, self._key), declared=False)
         if written:
+            texts = with_escapes(texts)
             self._mentions(name, texts, kinds)
+            self._short_numbers(name, texts, kinds)
 
-    def _mentions(self, name: str, texts: pl.Series, kinds: Mapping[str, object]) -> None:
+    def _short_numbers(self, name: str, texts: pl.Series, kinds: Mapping[str, Kind]) -> None:
+        """Compare numbers in texts that may have lost their leading zeros."""
+        widths = {kind: own.width for kind, own in kinds.items() if own.width and own.width > SHORTEST}
+        some = texts.filter(texts.str.contains(r"\d{7}")) if widths else texts.clear()
+        numbers = some.str.extract_all(_NUMBER).explode().drop_nulls().unique()
+        for kind, width in widths.items():
+            short = numbers.str.extract(rf"^(\d{{{SHORTEST},{width - 1}}})(?:\.0*)?$", 1).drop_nulls()
+            self._note(name, kind, _tokens(short, kind, self._snapshot.kinds, self._key), declared=False)
+
+    def _mentions(self, name: str, texts: pl.Series, kinds: Mapping[str, Kind]) -> None:
         array = texts.str.replace_all(rf"{TOKEN_PREFIX}[0-9a-f]{{32}}", " ").to_arrow()
         for kind in kinds:
             for batch in mentions_of(array, {kind: self._snapshot.kinds[kind]}, self._key):
@@ -191,7 +228,7 @@ def shown(name: str) -> str:
     >>> shown("suspect_age"), shown("K17000001")
     ('suspect_age', 'a name that may be a cell')
     """
-    return name if _NAME.fullmatch(name) and not maybe_cell(name) else "a name that may be a cell"
+    return name if _NAME.fullmatch(name) and not maybe_cell(name) else UNTOLD
 
 
 def _tokens(texts: pl.Series, kind: str, kinds: Kinds, key: Key, missing: frozenset[str] = frozenset()) -> Tokens:

@@ -21,14 +21,17 @@ import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet
 
+from sanitizers.documents import other_delimiter
 from sanitizers.engine.forms import ROWS, RawFile, Reading
 from sanitizers.errors import Fault, SourceFailure
 from sanitizers.scan.arrays import read_array, unfold_array
+from sanitizers.scan.hidden import behind, between, unused, words_in
 from sanitizers.scan.unfold import words_of
 
 TABLES = {".parquet", ".csv", ".tsv", ".arrow", ".feather"}
 TEXTS = {".json", ".jsonl", ".ndjson", ".txt", ".md", ".html", ".xml", ".yaml", ".yml", ".sql", ".py", ".log", ".toml"}
 ARCHIVES = {".skops", ".zip", ".npz"}
+SHOWN_WHOLE = TEXTS | {".csv", ".tsv"}
 POINTERS = {".dvc"}
 HOUSEKEEPING = {".gitignore", ".gitkeep", ".gitattributes"}
 UNREADABLE = (
@@ -52,16 +55,14 @@ class Cells:
         Whether the columns have the names that the file gives them.
     unsearched
         Name of a piece of the file that cannot be searched, in place of its cells.
+    words
+        Whether these are the words of the file's plain bytes, where an identifier counts only as it is written.
     """
 
     table: pa.RecordBatch
     tabular: bool
     unsearched: str = ""
-
-
-def readable(path: Path) -> bool:
-    """Whether a file of this name can be read."""
-    return path.name in HOUSEKEEPING or path.suffix.lower() in TABLES | TEXTS | ARCHIVES | {".npy"}
+    words: bool = False
 
 
 def cells(path: Path, reading: Reading | None = None) -> Iterator[Cells]:
@@ -72,48 +73,75 @@ def cells(path: Path, reading: Reading | None = None) -> Iterator[Cells]:
     SourceFailure
         It cannot be read to its end.
     """
-    ending = path.suffix.lower()
     fault = None
     try:
-        if ending in (".parquet", ".csv", ".tsv"):
-            given = reading or Reading(delimiter="\t" if ending == ".tsv" else ",")
-            file = RawFile(path, path.name, given)
-            yield from _said(pa.parquet.read_schema(path) if ending == ".parquet" else file.csv_schema)
-            yield from (Cells(batch, tabular=True) for batch in _rows(file, ending))
-        elif ending in (".arrow", ".feather"):
-            with pa.memory_map(str(path)) as source:
-                yield from _arrow(source)
-        elif path.name in HOUSEKEEPING:
-            yield from _lines(io.StringIO(_housekeeping(path)))
-        elif ending in TEXTS:
-            with path.open(encoding="utf-8", errors="replace") as stream:
-                yield from _lines(stream)
-        elif ending == ".npy":
-            with path.open("rb") as file_:
-                yield from _array(file_, path.name)
-        else:
-            yield from _archive(path)
+        if path.name not in HOUSEKEEPING and path.suffix.lower() not in SHOWN_WHOLE:
+            with path.open("rb") as content:
+                yield from _words(content)
+        yield from _cells(path, path.suffix.lower(), reading)
     except UNREADABLE:
         fault = Fault("cannot be read to its end", "make it again", where=str(path))
     if fault:
         raise SourceFailure(fault)
 
 
-def _rows(file: RawFile, ending: str) -> Iterator[pa.RecordBatch]:
+def _cells(path: Path, ending: str, reading: Reading | None) -> Iterator[Cells]:
+    """What a file's reader shows; nothing of a file that no reader opens."""
     if ending == ".parquet":
-        yield from file.batches(file.schema.names)
-    else:
-        yield from file.csv_batches(file.csv_schema.names)
+        file = RawFile(path, path.name, reading or Reading())
+        yield from _said(pa.parquet.read_schema(path))
+        yield from (Cells(batch, tabular=True) for batch in file.batches(file.schema.names))
+        yield from _unused(str(path))
+    elif ending in (".csv", ".tsv"):
+        file = RawFile(path, path.name, reading or _guessed(path, "\t" if ending == ".tsv" else ","))
+        yield from _said(file.csv_schema)
+        yield from (Cells(batch, tabular=True) for batch in file.csv_batches(file.csv_schema.names))
+    elif ending in (".arrow", ".feather"):
+        with pa.memory_map(str(path)) as source:
+            yield from _arrow(source)
+    elif path.name in HOUSEKEEPING:
+        yield from _lines(io.StringIO(_housekeeping(path)))
+    elif ending in TEXTS:
+        with path.open(encoding="utf-8", errors="replace") as text:
+            yield from _lines(text)
+    elif ending == ".npy":
+        with path.open("rb") as stream:
+            yield from _array(stream, path.name)
+    elif ending in ARCHIVES:
+        yield from _archive(path)
+
+
+def _guessed(path: Path, usual: str) -> Reading:
+    """How a CSV file of no source is written: another delimiter counts where the usual one parts nothing."""
+    usually = Reading(delimiter=usual)
+    other = other_delimiter(RawFile(path, path.name, usually).csv_schema.names)
+    return Reading(delimiter=other) if other else usually
+
+
+def _words(stream: IO[bytes]) -> Iterator[Cells]:
+    for words in words_in(stream):
+        yield replace(_column("plain bytes", pa.array(words, pa.binary()).cast(pa.string())), words=True)
+
+
+def _unused(source: str | pa.NativeFile) -> Iterator[Cells]:
+    for values in unused(source):
+        if len(values):
+            yield _column("dictionary", values)
 
 
 def _arrow(source: pa.NativeFile) -> Iterator[Cells]:
     reader = pa.ipc.open_file(source)
     yield from _said(reader.schema)
-    yield from (Cells(reader.get_batch(i), tabular=True) for i in range(reader.num_record_batches))
+    for number in range(reader.num_record_batches):
+        batch, metadata = reader.get_batch_with_custom_metadata(number)
+        yield Cells(batch, tabular=True)
+        yield _column("names and metadata", list(words_of(pa.schema([], metadata))))
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            yield from (_column(f"behind {name}", part) for part in behind(column) if len(part))
 
 
-def _column(name: str, texts: Sequence[str] | np.ndarray) -> Cells:
-    given = pa.array(texts) if isinstance(texts, np.ndarray) else pa.array(texts, pa.string())
+def _column(name: str, cells: Sequence[str] | np.ndarray | pa.Array) -> Cells:
+    given = pa.array(cells, pa.string()) if isinstance(cells, Sequence) else pa.array(cells)
     return Cells(pa.record_batch({name: given}), tabular=False)
 
 
@@ -170,10 +198,23 @@ def _archive(file: Path | IO[bytes], depth: int = 0) -> Iterator[Cells]:
                     yield from _member(content, _ending(entry.filename), depth)
             except UNREADABLE:
                 yield Cells(_column("", []).table, tabular=False, unsearched=entry.filename)
+        for piece in between(archive):
+            yield from _beside(piece, depth)
     if numbers:
         yield _column("numbers in the archive", np.unique(np.concatenate(numbers)))
     if texts:
         yield _column("texts in the archive", sorted({text for part in texts for text in part.tolist()}))
+
+
+def _beside(piece: bytes, depth: int) -> Iterator[Cells]:
+    """Bytes that belong to no member: what is no text, a member that was deleted, can be searched in part only."""
+    if not piece.strip(b"\0"):
+        return
+    try:
+        yield from _member(piece, "", depth)
+    except UNREADABLE:
+        yield from _lines(io.StringIO(piece.decode("utf-8", "replace")))
+        yield Cells(_column("", []).table, tabular=False, unsearched="bytes beside the members")
 
 
 def _member(content: bytes, ending: str, depth: int) -> Iterator[Cells]:
@@ -181,8 +222,11 @@ def _member(content: bytes, ending: str, depth: int) -> Iterator[Cells]:
         with pa.parquet.ParquetFile(pa.BufferReader(content)) as file:
             yield from _said(file.schema_arrow)
             yield from (Cells(batch, tabular=False) for batch in file.iter_batches(batch_size=ROWS))
+        yield from _unused(pa.BufferReader(content))
+        yield from _words(io.BytesIO(content))
     elif ending in (".arrow", ".feather"):
         yield from (replace(piece, tabular=False) for piece in _arrow(pa.BufferReader(content)))
+        yield from _words(io.BytesIO(content))
     elif ending in ARCHIVES:
         if depth == _DEEPEST:
             raise ValueError

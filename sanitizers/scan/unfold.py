@@ -5,21 +5,18 @@ A type that is not known here is named, never passed over: what nobody looks at 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
-import polars as pl
 import pyarrow as pa
 
-_ESCAPE = re.compile(r'\\+(?:u([0-9a-fA-F]{4})|[nrtbf"/\\])')
 _IS = pa.types
-_LISTS = (_IS.is_list, _IS.is_large_list, _IS.is_fixed_size_list, _IS.is_list_view, _IS.is_large_list_view)
+LISTS = (_IS.is_list, _IS.is_large_list, _IS.is_fixed_size_list, _IS.is_list_view, _IS.is_large_list_view)
+TEXTS = (_IS.is_string, _IS.is_large_string, _IS.is_binary, _IS.is_large_binary)
+VIEWS = (_IS.is_string_view, _IS.is_binary_view)
+DATES = (_IS.is_date, _IS.is_timestamp)
+PLAIN = (_IS.is_string, _IS.is_large_string, _IS.is_integer, _IS.is_floating, _IS.is_decimal128, *DATES)
 _BINARY = (_IS.is_binary, _IS.is_large_binary, _IS.is_fixed_size_binary)
 _HOLD_NONE = (_IS.is_null, _IS.is_boolean, _IS.is_time, _IS.is_duration, _IS.is_interval)
-_PLAIN = (
-    _IS.is_string, _IS.is_large_string, _IS.is_integer, _IS.is_floating, _IS.is_decimal128, _IS.is_date,
-    _IS.is_timestamp,
-)  # fmt: skip
 
 
 def unfold(name: str, column: pa.Array) -> Iterator[tuple[str, pa.Array | None]]:
@@ -50,7 +47,7 @@ def unfold(name: str, column: pa.Array) -> Iterator[tuple[str, pa.Array | None]]
             yield from unfold(f"{name}{part}", child)
     elif any(is_(kind) for is_ in _BINARY):
         yield name, pa.array([cell and cell.decode("utf-8", "replace") for cell in column.to_pylist()], pa.string())
-    elif any(is_(kind) for is_ in _PLAIN):
+    elif any(is_(kind) for is_ in PLAIN):
         yield name, column
     elif not any(is_(kind) for is_ in _HOLD_NONE):
         yield name, None
@@ -67,7 +64,7 @@ def _inside(column: pa.Array) -> list[tuple[str, pa.Array]] | None:
         return [("", column.values)]
     if _IS.is_map(kind):
         return [(".key", column.keys), (".value", column.items)]
-    if any(is_(kind) for is_ in _LISTS):
+    if any(is_(kind) for is_ in LISTS):
         return [("", column.flatten())]
     if _IS.is_struct(kind):
         return [(f".{kind.field(place).name}", part) for place, part in enumerate(column.flatten())]
@@ -76,23 +73,6 @@ def _inside(column: pa.Array) -> list[tuple[str, pa.Array]] | None:
     if _IS.is_binary_view(kind):
         return [("", column.cast(pa.large_binary()))]
     return None
-
-
-def with_escapes(texts: pl.Series) -> pl.Series:
-    r"""Texts, and again those with escapes of JSON as what they stand for, however often they were escaped.
-
-    Examples
-    --------
-    >>> with_escapes(pl.Series(["a", r'"\\u0042\n1"'])).to_list()[-1]
-    '"B 1"'
-    """
-    escaped = texts.filter(texts.str.contains("\\", literal=True))
-    return pl.concat([texts, pl.Series([_unescaped(text) for text in escaped], dtype=pl.String).alias(texts.name)])
-
-
-def _unescaped(text: str) -> str:
-    plain = _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else " ", text)
-    return plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # two escapes may be one character
 
 
 def words_of(schema: pa.Schema) -> Iterator[str]:

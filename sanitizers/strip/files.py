@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import pyarrow as pa
@@ -26,7 +26,7 @@ from sanitizers.policy import Policy
 from sanitizers.register.history import Register
 from sanitizers.register.snapshot import Snapshot
 from sanitizers.strip.accounts import Account, accounts
-from sanitizers.strip.memory import HELD, MEMORY, File, Memory, Seen, write_barred
+from sanitizers.strip.memory import HELD, MEMORY, File, Memory, Seen, remembered, write_barred
 from sanitizers.strip.plan import plan
 from sanitizers.strip.receipt import RECEIPT, Receipt, SourceCounts, total
 from sanitizers.strip.roster import ROSTER, part_of, write_part
@@ -77,10 +77,8 @@ def strip_files(
     files = raw_files(policy)
     _apart(out, keeper, files)
     with ExitStack() as stack:
-        stage = stack.enter_context(publish.publishing(out, mark=RECEIPT))
-        notes = None
-        if keeper:
-            notes = stack.enter_context(publish.publishing(keeper, mark=MEMORY, option="--keeper", private=True))
+        stage = stack.enter_context(publish.publishing(out, mark=RECEIPT, named=_named))
+        notes = stack.enter_context(_notes(keeper)) if keeper else None
         engine = stack.enter_context(DuckDB(stage.scratch))
         before = {file.path: Seen.at(file.path) for own in files.values() for file in own}
         memory = Memory.recall(keeper) if keeper else None
@@ -93,16 +91,28 @@ def strip_files(
         run.forget(engine, reach, progress)
         if memory and work.keep:
             run.take_over(memory, work.keep, out)
-        for path, seen in before.items():
-            if not seen.same(path):
-                remedy = "strip again when nobody writes to it"
-                problem = "changed while it was being stripped; nothing was published"
-                raise PublishFailure(Fault(problem, remedy, where=str(path)))
         receipt = run.receipt(files)
         if notes:
             linked = known_in(register, reach.links)
             run.remember(notes, engine, reach, files, receipt, memory=memory if work.keep else None, linked=linked)
+        _unchanged(before)
     return receipt
+
+
+def _notes(keeper: Path) -> AbstractContextManager[publish.Stage]:
+    return publish.publishing(keeper, mark=MEMORY, named=remembered, option="--keeper", private=True)
+
+
+def _unchanged(before: Mapping[Path, Seen]) -> None:
+    for path, seen in before.items():
+        if not seen.same(path):
+            remedy = "strip again when nobody writes to it"
+            problem = "changed while it was being stripped; nothing was published"
+            raise PublishFailure(Fault(problem, remedy, where=str(path)))
+
+
+def _named(path: Path) -> Iterable[str]:
+    return Receipt.read(path).files
 
 
 def make_receipt(policy: Policy, snapshot: Snapshot, counts: dict[str, SourceCounts], files: dict[str, str]) -> Receipt:

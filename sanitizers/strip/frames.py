@@ -1,7 +1,8 @@
 """Frames: strip pandas data frames in place of files.
 
 The engine sees identifier and text columns and a row number only; it answers with positions to drop and cells to
-change, and pandas applies them. What no seal reaches keeps dtype, index and attrs; unused categories go.
+change, and pandas applies them. What no seal reaches keeps dtype, index and attrs; what no cell has any more is not
+kept beneath, see `sanitizers.engine.taking`.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from sanitizers.documents import nearest_column
 from sanitizers.engine.contract import Engine
 from sanitizers.engine.duckdb import DuckDB
+from sanitizers.engine.taking import bare, take_rows
 from sanitizers.errors import ConfigurationError, Faults
 from sanitizers.identifiers import Key
 from sanitizers.policy import Policy, Source
@@ -72,7 +75,8 @@ def strip(
     dict of str to DataFrame
         The clean frames: rows in their order, columns and what no seal reaches as they were. A redacted column keeps a
         type that can hold "nothing known"; identifiers are published as the policy says. A `RangeIndex` counts the rows
-        that stay; any other index keeps its labels.
+        that stay; any other index keeps its labels. Arrow dictionaries inside of lists, structs and maps are replaced
+        by what they hold.
     Receipt
         With exact counts and without files.
 
@@ -101,12 +105,16 @@ def strip(
 
 
 def _same_names(policy: Policy, frames: Mapping[str, object]) -> None:
+    import pandas as pd
+
     faults = Faults()
     for name in policy.sources.keys() - frames.keys():
         remedy = "give every source: seals pass from one to another"
         faults.say("no frame was given for this source", remedy, column=name)
     for name in frames.keys() - policy.sources.keys():
         faults.say("is no source of the policy", "declare it in sealing.yaml", column=name)
+    for name in (name for name, frame in frames.items() if not isinstance(frame, pd.DataFrame)):
+        faults.say("is no data frame", "give a pandas.DataFrame", column=name)
     faults.stop(ConfigurationError)
 
 
@@ -126,6 +134,8 @@ def _part(name: str, frame: pd.DataFrame, source: Source, faults: Faults) -> Fra
         faults.say("stands in the index as well", "call reset_index() first", where=name, column=str(level))
     for column in _needed(source):
         if column not in frame.columns:
+            remedy = nearest_column(column, list(map(str, frame.columns)))
+            faults.say("no such column", remedy, where=name, column=column)
             continue
         if list(frame.columns).count(column) > 1:
             faults.say("a column name stands twice", "rename one", where=name, column=column)
@@ -150,37 +160,18 @@ def _of_nothing(column: str, source: Source) -> pa.DataType:
 
 
 def _applied(engine: Engine, frame: pd.DataFrame, reached: Reached, policy: Policy, snapshot: Snapshot) -> pd.DataFrame:
-    import pandas as pd
-
     prepared = plan(engine, reached, policy, snapshot.kinds)
     part, rows = reached.read.parts[0], reached.read.tally.rows
     kept = np.delete(np.arange(rows), reached.gone)
-    clean = frame.iloc[kept].copy()
-    clean.attrs = dict(frame.attrs)
+    clean = take_rows(frame, kept)
     assert isinstance(part, FramePart)  # noqa: S101 - frames only here
     changed = changes(engine, prepared, part, start=0, stop=rows)
     if changed is not None:
-        given, cells = part.table.take(kept), engine.fetch(changed)
+        given, cells = part.table.select(prepared.changing).take(kept), engine.fetch(changed)
         for column in prepared.changing:
             before = given[column].combine_chunks()
             clean[column] = _changed(clean[column], before, cells[column].combine_chunks())
-    for place, dtype in enumerate(clean.dtypes):  # by place: what the policy does not name may stand there twice
-        if isinstance(dtype, pd.CategoricalDtype):
-            clean.isetitem(place, clean.iloc[:, place].cat.remove_unused_categories().array)
-    return _without_unused_levels(clean)
-
-
-def _without_unused_levels(frame: pd.DataFrame) -> pd.DataFrame:
-    """Forget index levels and categories that only dropped rows had; numbers of rows would tell which are gone."""
-    import pandas as pd
-
-    if isinstance(frame.index, pd.RangeIndex):
-        frame.index = pd.RangeIndex(len(frame), name=frame.index.name)
-    elif isinstance(frame.index, pd.MultiIndex):
-        frame.index = frame.index.remove_unused_levels()
-    elif isinstance(frame.index, pd.CategoricalIndex):
-        frame.index = frame.index.remove_unused_categories()
-    return frame
+    return bare(clean)
 
 
 def _changed(column: pd.Series[Any], before: pa.Array, after: pa.Array) -> pd.Series[Any]:

@@ -153,6 +153,13 @@ class Memory:
         return {str(kind): own["hi"].unique().sort().to_numpy() for (kind,), own in kinds}
 
 
+def remembered(path: Path) -> list[str]:
+    """Names of the files that stand beside a memory's own file."""
+    memory = Memory.recall(path.parent)
+    held = [part_of(Path(HELD), name).as_posix() for name in memory.files] if memory else []
+    return [RECEIPT, BARRED, *held]
+
+
 def write_barred(folder: Path, barred: pa.Table) -> None:
     """Keep the barred set."""
     with pa.OSFile(str(folder / BARRED), "wb") as sink, pa.ipc.new_file(sink, barred.schema) as writer:

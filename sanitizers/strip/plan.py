@@ -15,7 +15,6 @@ import pyarrow as pa
 
 from sanitizers.engine.contract import ROW, Engine, Part
 from sanitizers.engine.forms import plain
-from sanitizers.errors import ConfigurationError, Fault
 from sanitizers.identifiers import TOKEN_PREFIX, Kinds
 from sanitizers.policy import Policy, Reference
 from sanitizers.strip import text as texts
@@ -190,23 +189,4 @@ def _redacted_cells(cells: dict[str, ir.Value], rows: ir.Table, references: tupl
     for hit, redaction in acting:
         for column, value in redaction.set.items():
             old = cells.get(column, rows[column])
-            cells[column] = hit.ifelse(_literal(value, old.type(), column), old)
-
-
-def _literal(value: str | float | bool | None, kind: dt.DataType, column: str) -> ir.Value:
-    """A value of the policy as one of the column, whole: what would be rounded or cut is refused."""
-    fits = (
-        (kind.is_string() and isinstance(value, str))
-        or (kind.is_boolean() and isinstance(value, bool))
-        or (kind.is_numeric() and isinstance(value, int | float) and not isinstance(value, bool))
-        or value is None
-    )
-    try:
-        held = pa.scalar(value, kind.to_pyarrow()).as_py()
-        fits = fits and (held == value or kind.is_floating())
-    except (pa.ArrowException, OverflowError):
-        fits = False
-    if not fits:
-        fault = f"`set` gives a value that is no {kind}"
-        raise ConfigurationError(Fault(fault, "write a value of that type", column=column))
-    return ibis.literal(value, type=kind)
+            cells[column] = hit.ifelse(ibis.literal(value, type=old.type()), old)

@@ -181,3 +181,13 @@ def test_a_counted_index_counts_the_rows_that_stay(barred: tuple[Policy, Snapsho
     given["arrests"] = given["arrests"].reset_index(drop=True)
     clean, _ = strip(given, policy=policy, snapshot=snapshot, key=KEY)
     pd.testing.assert_index_equal(clean["arrests"].index, pd.RangeIndex(2), exact=True)
+
+
+def test_what_is_no_frame_or_lacks_a_column_is_refused_by_name(barred: tuple[Policy, Snapshot]) -> None:
+    policy, snapshot = barred
+    given = frames()
+    with pytest.raises(ConfigurationError, match="arrests: is no data frame"):
+        strip(given | {"arrests": None}, policy=policy, snapshot=snapshot, key=KEY)
+    given["complaints"] = given["complaints"].rename(columns={"cleared_by": "clearedby"})
+    with pytest.raises(ConfigurationError, match="(?s)cleared_by: no such column.*clearedby"):
+        strip(given, policy=policy, snapshot=snapshot, key=KEY)

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sanitizers.errors import USAGE
+from sanitizers.errors import COULD_NOT_CHECK, USAGE
 from tests.cli_world import SEALED, World, department, world
 from tests.test_bad_input import refused, unpublished
 
@@ -43,6 +43,21 @@ def test_views_are_published_as_what_they_show(world: World, cells: pa.Array) ->
         assert pq.read_table(world / "clean/arrests.parquet")["view"].to_pylist() == cells.to_pylist()[1:]
 
 
+def test_a_struct_of_which_no_part_is_null_can_be_emptied(world: World) -> None:
+    raw = pq.read_table(world / "raw/arrests.parquet")
+    told = pa.array([{"a": n} for n in range(raw.num_rows)], pa.struct([pa.field("a", pa.int64(), nullable=False)]))
+    raw = raw.append_column("told", told).append_column("by", pa.array([SEALED] * raw.num_rows))
+    world.write("raw/arrests.parquet", raw)
+    world.amend(
+        "sealing.yaml",
+        "      photo_number:  ",
+        "      by: {kind: arrest_number, on_seal: {redact: [told]}}\n      photo_number:  ",
+    )
+    assert world.strip().code == 0
+    clean = pq.read_table(world / "clean/arrests.parquet")
+    assert clean["told"].null_count == clean.num_rows > 0
+
+
 @pytest.mark.parametrize("name", ["sealproof_row", "file_row_number"])
 def test_names_that_the_engine_needs_are_refused(world: World, name: str) -> None:
     raw = pq.read_table(world / "raw/arrests.parquet")
@@ -57,3 +72,23 @@ def test_a_text_column_that_holds_no_text_is_refused(world: World) -> None:
     world.amend("sealing.yaml", "raw/complaints.csv", "raw/complaints.parquet")
     refused(world.strip(), USAGE, "narrative", "holds no text")
     unpublished(world)
+
+
+def test_a_folder_that_may_not_be_read_is_not_passed_over(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    (world / "raw/photos").mkdir()
+    (world / "raw/photos.csv").rename(world / "raw/photos/1.csv")
+    world.amend("sealing.yaml", "raw/photos.csv", "raw/*/*.csv")
+    assert world.strip().code == 0
+    monkeypatch.setattr("sanitizers.engine.forms.os.access", lambda place, _: not str(place).endswith("raw/photos"))
+    refused(world.strip(), COULD_NOT_CHECK, "raw/photos", "may not be read")
+
+
+@pytest.mark.parametrize("wrong", ["{status: 1}", "{status: 1.50}", "{status: yes}"])
+def test_a_value_of_another_type_is_found_before_anything_is_stripped(world: World, wrong: str) -> None:
+    world.amend("sealing.yaml", "set: {status: OPEN}", f"set: {wrong}")
+    refused(world.check(), USAGE, "status", "`set` gives a value that is no string")
+
+
+def test_unknown_rules_are_found_before_anything_is_stripped(world: World) -> None:
+    world.amend("sealing.yaml", "rules: us-ny", "rules: us-nj")
+    refused(world.check(), USAGE, "no shipped rules of that name")
