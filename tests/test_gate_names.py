@@ -8,18 +8,9 @@ from pathlib import Path
 import pytest
 
 from sanitizers.verdict import to_junit, to_sarif
-from tests.test_gate_attacks import OPEN, SEALED, World, lay
+from tests.test_gate_attacks import OPEN, PHOTO, SEALED, World, world
 
-PHOTO = "2017000001"
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    world = lay(tmp_path_factory.mktemp("world"))
-    world.seal(("arrest", SEALED), ("photo", PHOTO))
-    world.snapshot()
-    world.strip()
-    return world
+__all__ = ["world"]
 
 
 def test_the_name_of_a_file_is_searched_and_not_told(world: World) -> None:
