@@ -62,4 +62,4 @@ def test_what_may_not_be_read_is_not_checked(world: World, tmp_path: Path, monke
     (tmp_path / "a.csv").write_text("n\n1\n")
     monkeypatch.setattr("os.access", lambda path, mode: (Path(path).name, mode) != ("a.csv", os.R_OK))
     [target] = world.judged(tmp_path).targets
-    assert (target.verdict, "may be read" in target.reason) == ("not checked", True)
+    assert (target.verdict, "may not be read" in target.reason) == ("not checked", True)
