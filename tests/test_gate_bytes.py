@@ -15,18 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from sanitizers.scan.hidden import behind
-from tests.test_gate_attacks import OPEN, SEALED, World, lay
+from tests.test_gate_attacks import OPEN, PHOTO, SEALED, World, lay, world
 
-PHOTO = "2017000001"
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    world = lay(tmp_path_factory.mktemp("world"))
-    world.seal(("arrest", SEALED), ("photo", PHOTO))
-    world.snapshot()
-    world.strip()
-    return world
+__all__ = ["world"]
 
 
 def feather(column: pa.Array, compression: str = "lz4") -> Callable[[Path], object]:

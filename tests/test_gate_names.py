@@ -8,18 +8,9 @@ from pathlib import Path
 import pytest
 
 from sanitizers.verdict import to_junit, to_sarif
-from tests.test_gate_attacks import OPEN, SEALED, World, lay
+from tests.test_gate_attacks import OPEN, PHOTO, SEALED, World, world
 
-PHOTO = "2017000001"
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    world = lay(tmp_path_factory.mktemp("world"))
-    world.seal(("arrest", SEALED), ("photo", PHOTO))
-    world.snapshot()
-    world.strip()
-    return world
+__all__ = ["world"]
 
 
 def test_the_name_of_a_file_is_searched_and_not_told(world: World) -> None:
@@ -71,4 +62,4 @@ def test_what_may_not_be_read_is_not_checked(world: World, tmp_path: Path, monke
     (tmp_path / "a.csv").write_text("n\n1\n")
     monkeypatch.setattr("os.access", lambda path, mode: (Path(path).name, mode) != ("a.csv", os.R_OK))
     [target] = world.judged(tmp_path).targets
-    assert (target.verdict, "may be read" in target.reason) == ("not checked", True)
+    assert (target.verdict, "may not be read" in target.reason) == ("not checked", True)
