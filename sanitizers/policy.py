@@ -247,14 +247,18 @@ class Policy(Strict):
             if self.form_of(ref.kind) == "token" and len(ref.parts) == 1
         }
 
+    def travelling(self, name: str) -> list[str]:
+        """The columns of a source that go through an engine, which must give back what it was given: texts, lists."""
+        source = self.sources[name]
+        return sorted({*source.text, *(ref.parts[0] for ref in source.references if ref.elements)})
+
     def changing(self, name: str) -> list[str]:
         """The columns of a source in which a strip may change anything, sorted."""
         source = self.sources[name]
-        elements = [ref.parts[0] for ref in source.references if ref.elements]
         redactions = [ref.redaction for ref in source.references if ref.redaction]
         redacted = [column for own in redactions for column in (*own.redact, *own.set)]
         tokens = [ref.parts[0] for ref in self.published(name).values()]
-        return sorted({*source.text, *elements, *redacted, *tokens})
+        return sorted({*self.travelling(name), *redacted, *tokens})
 
     @cached_property
     def digest(self) -> str:

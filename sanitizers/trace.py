@@ -161,8 +161,9 @@ def check_columns(policy: Policy, parts: Parts) -> None:
             continue  # none of its files is read by this run
         with gathered(faults):
             schema = given[0].schema
-            _column_faults(faults, name, source, schema)
-            _type_faults(faults, name, schema, policy.changing(name))
+            tokens = {ref.parts[0] for ref in policy.published(name).values()}
+            _column_faults(faults, name, source, schema, tokens)
+            _type_faults(faults, name, schema, policy.travelling(name))
             for other in given[1:]:
                 if not other.schema.equals(schema):
                     faults.say(
@@ -173,7 +174,7 @@ def check_columns(policy: Policy, parts: Parts) -> None:
     faults.stop(ConfigurationError)
 
 
-def _column_faults(faults: Faults, name: str, source: Source, schema: pa.Schema) -> None:
+def _column_faults(faults: Faults, name: str, source: Source, schema: pa.Schema, tokens: set[str]) -> None:
     for ref in source.references:
         redaction = ref.redaction
         also = [*redaction.redact, *redaction.set] if redaction else []
@@ -186,7 +187,7 @@ def _column_faults(faults: Faults, name: str, source: Source, schema: pa.Schema)
         given = {name: value for name, value in (redaction.set if redaction else {}).items() if name in schema.names}
         for column, value in given.items():
             kind = schema.field(column).type
-            if column not in ref.parts and not holds(kind, value):
+            if not (column in tokens or holds(kind, value)):
                 remedy = "write a value of that type"
                 faults.say(f"`set` gives a value that is no {kind}", remedy, where=f"sources.{name}", column=column)
     for column in [*source.text, *source.not_identifiers]:

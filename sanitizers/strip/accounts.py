@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import ibis.expr.types as ir
 import numpy as np
@@ -16,6 +15,7 @@ import pyarrow.compute
 
 from sanitizers.engine.contract import SENTINEL_ROW, Engine
 from sanitizers.policy import Reference
+from sanitizers.strip.marks import Marks
 from sanitizers.strip.receipt import SourceCounts
 from sanitizers.trace import Reached, each_once
 
@@ -44,7 +44,7 @@ class Account:
         return f"Account(rows={self.counts.rows_in})"
 
 
-def accounts(engine: Engine, reached: Reached, *, holding: bool = False) -> list[Account]:
+def accounts(engine: Engine, reached: Reached, marks: Marks, *, holding: bool = False) -> list[Account]:
     """The account of every file, or frame, of one source, in their order.
 
     Parameters
@@ -52,27 +52,15 @@ def accounts(engine: Engine, reached: Reached, *, holding: bool = False) -> list
     holding
         Whether to tell what the raw files hold, too.
     """
-    return list(_Survey(engine, reached, holding=holding).accounts())
+    return list(_Survey(engine, reached, marks, holding=holding).accounts())
 
 
 class _Survey:
-    """One source, read once into arrays of numbers: rows, what hits them, and by which link."""
+    """The files of one source, and what hits them."""
 
-    def __init__(self, engine: Engine, reached: Reached, *, holding: bool) -> None:
-        self.engine, self.reached, self.read, self.holding = engine, reached, reached.read, holding
-        self.start = np.array(self.read.tally.start)
-        self.gone = self.marked(reached.gone)
-        hits = engine.fetch(reached.hits.select("ref", "row", "pos", "via"))
-        via = hits["via"].combine_chunks().dictionary_encode()
-        names = via.dictionary.to_pylist()
-        self.links: list[str] = sorted(names)
-        self.via = np.array([self.links.index(name) for name in names], np.int64)[via.indices.to_numpy()]
-        self.ref, self.row, self.pos = (hits[name].to_numpy() for name in ("ref", "row", "pos"))
-
-    def marked(self, rows: np.ndarray) -> np.ndarray:
-        marks = np.zeros(self.read.tally.rows, bool)
-        marks[rows] = True
-        return marks
+    def __init__(self, engine: Engine, reached: Reached, marks: Marks, *, holding: bool) -> None:
+        self.engine, self.reached, self.read, self.marks = engine, reached, reached.read, marks
+        self.holding, self.start = holding, np.array(reached.read.tally.start)
 
     def file_of(self, rows: np.ndarray) -> np.ndarray:
         """Number of the file that each row stands in."""
@@ -92,25 +80,16 @@ class _Survey:
         ends = np.searchsorted(files[order], np.arange(1, len(self.start) - 1))
         return np.split(values[order], ends)
 
-    @cached_property
-    def mentioned(self) -> list[np.ndarray]:
-        """For each text column, the rows with a barred mention."""
-        names = self.read.source.text
-        if self.reached.mentioned is None:
-            return [np.empty(0, np.int64) for _ in names]
-        found = self.engine.fetch(self.reached.mentioned.select("ref", "row"))
-        ref, row = found["ref"].to_numpy(), found["row"].to_numpy()
-        return [each_once(row[ref == number]) for number in range(len(names))]
-
     def accounts(self) -> Iterator[Account]:
         """See `accounts`."""
         references = self.read.source.references
         columns = [_Column(self, number, ref) for number, ref in enumerate(references)]
-        changing = [self.row[self.ref == number] for number, ref in enumerate(references) if not ref.drops]
-        changed = self.marked(_joined([*changing, *self.mentioned]))
-        rows = np.diff(self.start).tolist()
-        dropped, altered = self.by_file(self.reached.gone), self.by_file(np.flatnonzero(changed & ~self.gone))
-        texts = {name: self.by_file(own) for name, own in zip(self.read.source.text, self.mentioned, strict=True)}
+        marks, rows = self.marks, np.diff(self.start).tolist()
+        changed = np.logical_or.reduce([marks.touched, *marks.mentioned]) & ~marks.gone
+        dropped, altered = self.by_file(self.reached.gone), self.by_file(np.flatnonzero(changed))
+        told_by = zip(self.read.source.text, marks.mentioned, strict=False)
+        texts = dict.fromkeys(self.read.source.text, [0] * len(rows))
+        texts |= {name: self.by_file(np.flatnonzero(own)) for name, own in told_by}
         told = self._told() if self.holding else []
         for file in range(len(rows)):
             counts = SourceCounts(
@@ -144,29 +123,29 @@ class _Column:
 
     def __init__(self, survey: _Survey, number: int, ref: Reference) -> None:
         self.survey, self.ref = survey, ref
-        own = survey.ref == number
-        row, pos, via = survey.row[own], survey.pos[own], survey.via[own]
+        marks = survey.marks
+        own = marks.ref == number
+        row, pos, via = marks.row[own], marks.pos[own], marks.via[own]
         tokens = survey.engine.fetch(self._tokens(number))
         prefix, stands = tokens["hi"].to_numpy(), tokens["row"].to_numpy()
         if ref.elements:
             place = tokens["pos"].to_numpy()
-            stays = ~survey.gone[stands] & ~np.isin(_placed(stands, place), _placed(row, pos))
+            stays = ~marks.gone[stands] & ~np.isin(_placed(stands, place), _placed(row, pos))
             first = np.lexsort((via, row))  # a row of a list counts for its first link
             row, via = row[first], via[first]
             once = np.ones(len(row), bool)
             once[1:] = row[1:] != row[:-1]
             row, via = row[once], via[once]
         else:
-            empty = survey.gone | self._emptied()
-            stays = ~(empty if ref.drops else empty | survey.marked(row))[stands]
-        files, links = len(survey.start) - 1, len(survey.links)
+            stays = ~(marks.gone | self._emptied())[stands]
+        files, links = len(survey.start) - 1, len(marks.links)
         counted = np.bincount(survey.file_of(row) * links + via, minlength=files * links)
         self._hits = counted.reshape(files, links)
         self.held = survey.split(stands, prefix) if survey.holding else []
         self.stayed = survey.split(stands[stays], prefix[stays])
         if ref.elements:
             absent = _joined(survey.read.tally.missing.get(number, []))
-            self._absent = survey.by_file(absent[~survey.gone[absent]])
+            self._absent = survey.by_file(absent[~marks.gone[absent]])
 
     def _tokens(self, number: int) -> ir.Table:
         tokens = self.survey.read.tokens
@@ -174,18 +153,18 @@ class _Column:
         return tokens.filter(tokens.ref == number, tokens.row != SENTINEL_ROW).select(*columns)
 
     def _emptied(self) -> np.ndarray:
-        """Rows in which a seal on another column empties this one."""
-        survey, parts = self.survey, {*self.ref.parts}
-        emptying = [
-            number
-            for number, other in enumerate(survey.read.source.references)
-            if other != self.ref and (own := other.redaction) and {*own.redact, *own.set} & parts
-        ]
-        return survey.marked(survey.row[np.isin(survey.ref, emptying)])
+        """Rows in which a seal empties this column."""
+        marks, parts = self.survey.marks, {*self.ref.parts}
+        emptied = np.zeros(len(marks.gone), bool)
+        for number, other in enumerate(self.survey.read.source.references):
+            redaction = other.redaction
+            if redaction and {*redaction.redact, *redaction.set} & parts:
+                emptied |= marks.hit(number)
+        return emptied
 
     def hits(self, file: int) -> dict[str, object]:
         """What the receipt tells of the column."""
-        by_link = {via: int(rows) for via, rows in zip(self.survey.links, self._hits[file], strict=True) if rows}
+        by_link = {via: int(rows) for via, rows in zip(self.survey.marks.links, self._hits[file], strict=True) if rows}
         return {
             "kind": self.ref.kind,
             "on_seal": self.ref.column.on_seal if isinstance(self.ref.column.on_seal, str) else "redact",

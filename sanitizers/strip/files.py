@@ -158,7 +158,7 @@ class _Run:
         for reached in reach.sources.values():
             prepared = plan(engine, reached, self.policy, self.snapshot.kinds)
             start = reached.read.tally.start
-            told = accounts(engine, reached, holding=self.holding)
+            told = accounts(engine, reached, prepared.marks, holding=self.holding)
             for number, part in enumerate(reached.read.parts):
                 assert isinstance(part, RawFile)  # noqa: S101 - files only here
                 low, high = start[number], start[number + 1]

@@ -25,9 +25,10 @@ from sanitizers.register.links import LINK_SCHEMA
 from sanitizers.register.snapshot import Snapshot
 from sanitizers.strip.accounts import accounts
 from sanitizers.strip.files import make_receipt
-from sanitizers.strip.plan import changes, plan
+from sanitizers.strip.plan import Plan, plan
 from sanitizers.strip.receipt import Receipt
-from sanitizers.trace import Reached, trace
+from sanitizers.strip.rows import clean_rows
+from sanitizers.trace import trace
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,10 +98,9 @@ def strip(
     with DuckDB() as engine:
         remembered = LINK_SCHEMA.empty_table() if links is None else links
         reach = trace(engine, policy, parts, snapshot=snapshot, key=key, links=remembered)
-        clean = {
-            name: _applied(engine, frames[name], reached, policy, snapshot) for name, reached in reach.sources.items()
-        }
-        counts = {name: accounts(engine, reached)[0].counts for name, reached in reach.sources.items()}
+        plans = {name: plan(engine, reached, policy, snapshot.kinds) for name, reached in reach.sources.items()}
+        clean = {name: _applied(engine, frames[name], prepared) for name, prepared in plans.items()}
+        counts = {name: accounts(engine, own.reached, own.marks)[0].counts for name, own in plans.items()}
     return clean, make_receipt(policy, snapshot, counts, {})
 
 
@@ -159,15 +159,16 @@ def _of_nothing(column: str, source: Source) -> pa.DataType:
     return pa.list_(pa.string()) if elements else pa.string()
 
 
-def _applied(engine: Engine, frame: pd.DataFrame, reached: Reached, policy: Policy, snapshot: Snapshot) -> pd.DataFrame:
-    prepared = plan(engine, reached, policy, snapshot.kinds)
+def _applied(engine: Engine, frame: pd.DataFrame, prepared: Plan) -> pd.DataFrame:
+    reached = prepared.reached
     part, rows = reached.read.parts[0], reached.read.tally.rows
     kept = np.delete(np.arange(rows), reached.gone)
     clean = take_rows(frame, kept)
     assert isinstance(part, FramePart)  # noqa: S101 - frames only here
-    changed = changes(engine, prepared, part, start=0, stop=rows)
-    if changed is not None:
-        given, cells = part.table.select(prepared.changing).take(kept), engine.fetch(changed)
+    if prepared.changing:
+        given = part.table.select(prepared.changing).take(kept)
+        batches = clean_rows(engine, prepared, part, start=0, stop=rows, names=prepared.changing)
+        cells = pa.Table.from_batches(batches, pa.schema(prepared.types(given.schema)))
         for column in prepared.changing:
             before = given[column].combine_chunks()
             clean[column] = _changed(clean[column], before, cells[column].combine_chunks())
