@@ -214,7 +214,7 @@ def test_a_snapshot_that_looks_back_judges_nothing(tmp_path: Path) -> None:
     world.seal(("arrest", "S19000001"), day=before)
     world.seal(("arrest", SEALED))
     world.snapshot(before, known_at=before)
-    with pytest.raises(RegisterFailure, match="make one without --known-at"):
+    with pytest.raises(RegisterFailure, match="only the latest snapshot may publish or judge"):
         world.judged(world.folder / "raw/arrests.parquet")
 
 
