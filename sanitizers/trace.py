@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from sanitizers.documents import maybe_cell, nearest_column, other_delimiter
 from sanitizers.engine.contract import ROW, SENTINEL_ROW, Engine, Lookup, Part, Tally, malformed_faults
-from sanitizers.engine.forms import RawFile, files_of, fixed_folder, holds, survives
+from sanitizers.engine.forms import RawFile, files_of, fixed_folder, holds, readable_with_nulls, survives
 from sanitizers.errors import ConfigurationError, Fault, Faults, RegisterFailure, SourceFailure, gathered
 from sanitizers.identifiers import Key, Kinds
 from sanitizers.policy import Policy, Reference, Source
@@ -164,6 +164,11 @@ def check_columns(policy: Policy, parts: Parts) -> None:
             tokens = {ref.parts[0] for ref in policy.published(name).values()}
             _column_faults(faults, name, source, schema, tokens)
             _type_faults(faults, name, schema, policy.travelling(name))
+            for column in set(policy.changing(name)) & set(schema.names):
+                if not readable_with_nulls(schema.field(column).type):
+                    remedy = "cast it to a list where it is written"
+                    problem = "is a list of fixed size: nobody could read the file once a cell is empty"
+                    faults.say(problem, remedy, where=f"sources.{name}", column=column)
             for other in given[1:]:
                 if not other.schema.equals(schema):
                     faults.say(
@@ -199,8 +204,8 @@ def _column_faults(faults: Faults, name: str, source: Source, schema: pa.Schema,
         _named(faults, column, schema, source, where=f"sources.{name}.primary_key")
 
 
-def _type_faults(faults: Faults, name: str, schema: pa.Schema, changing: Sequence[str]) -> None:
-    """Columns that a seal may change travel through an engine, which must give back what it was given."""
+def _type_faults(faults: Faults, name: str, schema: pa.Schema, travelling: Sequence[str]) -> None:
+    """Names that two columns share, and types that an engine would not give back as it was given them."""
     folded = [column.casefold() for column in schema.names]
     headed = not any(maybe_cell(column) for column in schema.names)
     for number, field in enumerate(schema, start=1):
@@ -209,7 +214,7 @@ def _type_faults(faults: Faults, name: str, schema: pa.Schema, changing: Sequenc
             faults.say("differs from another column in case only", "rename one", where=name, column=told)
         if field.name in (ROW, "file_row_number"):
             faults.say("is a name that the engine needs for itself", "rename it", where=name, column=field.name)
-        if field.name in changing and not survives(field.type):
+        if field.name in travelling and not survives(field.type):
             remedy = "cast it where it is written, for instance to timestamp[us] or double"
             faults.say(f"the engine would change a column of type {field.type}", remedy, where=name, column=field.name)
 

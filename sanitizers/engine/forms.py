@@ -374,6 +374,19 @@ def _is_number(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
+def readable_with_nulls(kind: pa.DataType) -> bool:
+    """Whether Arrow reads a Parquet column of this type again once it holds nulls; it fails on lists of fixed size.
+
+    Examples
+    --------
+    >>> readable_with_nulls(pa.list_(pa.int8())), readable_with_nulls(pa.list_(pa.int8(), 2))
+    (True, False)
+    """
+    if pa.types.is_struct(kind):
+        return all(readable_with_nulls(field.type) for field in kind)
+    return not pa.types.is_fixed_size_list(kind)
+
+
 def plain(kind: pa.DataType) -> pa.DataType:
     """The type with every dictionary replaced by what it holds: a dictionary keeps values that no row has any more.
 
