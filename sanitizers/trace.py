@@ -18,7 +18,8 @@ import pyarrow as pa
 
 from sanitizers.documents import maybe_cell, nearest_column, other_delimiter
 from sanitizers.engine.contract import ROW, SENTINEL_ROW, Engine, Lookup, Part, Tally, malformed_faults
-from sanitizers.engine.forms import RawFile, files_of, fixed_folder, holds, readable_with_nulls, survives
+from sanitizers.engine.forms import RawFile, files_of, fixed_folder
+from sanitizers.engine.types import holds, readable_with_nulls, survives
 from sanitizers.errors import ConfigurationError, Fault, Faults, RegisterFailure, SourceFailure, gathered
 from sanitizers.identifiers import Key, Kinds
 from sanitizers.policy import Policy, Reference, Source

@@ -17,8 +17,9 @@ import numpy as np
 import pyarrow as pa
 
 from sanitizers.engine.contract import ROW, THREADS, Engine, Part
-from sanitizers.engine.forms import ROWS, RawFile, survives
+from sanitizers.engine.forms import ROWS, RawFile
 from sanitizers.engine.interrupts import interruptible
+from sanitizers.engine.types import survives
 from sanitizers.errors import EngineFailure, Fault, SealproofError
 
 MEMORY = "1GB"

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from sanitizers.engine.forms import plain, without_views
+from sanitizers.engine.types import plain, without_views
 from sanitizers.errors import ConfigurationError, Fault
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from sanitizers.engine.contract import ROW, Engine, Part
-from sanitizers.engine.forms import plain
+from sanitizers.engine.types import plain
 from sanitizers.identifiers import TOKEN_PREFIX, Kinds
 from sanitizers.policy import Policy, Reference
 from sanitizers.strip import text as texts

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from sanitizers.engine.forms import survives
+from sanitizers.engine.types import survives
 from tests.laws import oracle
 from tests.laws.oracle import Mention, Source, Text, World
 
