@@ -10,7 +10,6 @@ order, and writes receipt and roster. Peak memory is measured in a process of it
 from __future__ import annotations
 
 import argparse
-import datetime as dt
 import json
 import os
 import platform
@@ -23,6 +22,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import arrests
 import duckdb
 import numpy as np
 import pandas as pd
@@ -31,70 +31,38 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sanitizers import digest
-from sanitizers.engine.duckdb import DuckDB
 from sanitizers.engine.forms import RawFile, Reading
-from sanitizers.identifiers import Key, Kinds
 from sanitizers.policy import Policy
-from sanitizers.register.history import Register
-from sanitizers.register.rules import Rules
 from sanitizers.register.snapshot import load
 from sanitizers.strip import strip_files
-
-POLICY = """
-version: 1
-rules: us-ny
-purpose: predictive-model
-register: {snapshot: bench.snap}
-publish: {arrest_number: plain}
-sources:
-  arrests:
-    path: raw/arrests.parquet
-    primary_key: arrest_number
-    columns: {arrest_number: {kind: arrest_number, on_seal: drop}}
-"""
-KINDS = "arrest_number: {scope: record, pattern: '[BKMQS][0-9]{8}'}"
-DAY = dt.date(2020, 1, 1)
-KEY = Key("0123456789abcdef" * 4)
 
 
 def make(folder: Path, rows: int, sealed: int) -> None:
     """Write the raw table (nine columns), the plain list of sealed numbers, and the snapshot."""
-    random = np.random.default_rng(7)
     (folder / "raw").mkdir(parents=True)
-    number = random.permutation(rows)
-    borough = np.array(list("BKMQS"))[number % 5]
-    arrest = pd.Series(borough).str.cat(pd.Series(number).astype(str).str.zfill(8))
-    table = pa.table(
-        {
-            "arrest_number": pa.array(arrest, pa.string()),
-            "arrest_date": pa.array(random.integers(15_000, 18_000, rows).astype(np.int32), pa.date32()),
-            "offense": pa.array(np.array(["ROBBERY", "BURGLARY", "ASSAULT", "DRUG", "FARE"])[random.integers(0, 5, rows)]),
-            "precinct": random.integers(1, 124, rows).astype(np.int16),
-            "x": random.normal(1e6, 2e4, rows),
-            "y": random.normal(2e5, 2e4, rows),
-            "age": random.integers(16, 80, rows).astype(np.int16),
-            "sex": pa.array(np.array(["F", "M"])[random.integers(0, 2, rows)]),
-            "officer": random.integers(10_000, 60_000, rows),
-        }
-    )
+    table = arrests.raw_table(rows)
     pq.write_table(table, folder / "raw/arrests.parquet", row_group_size=1 << 20)
-    chosen = table["arrest_number"].take(pa.array(random.choice(rows, sealed, replace=False)))
+    chosen = table["arrest_number"].take(pa.array(np.random.default_rng(8).choice(rows, sealed, replace=False)))
     pq.write_table(pa.table({"arrest_number": chosen}), folder / "sealed.parquet")
-    (folder / "sealing.yaml").write_text(POLICY)
-    day = DAY.isoformat()
-    constant = {"kind": "arrest_number", "action": "seal", "statute": "CPL 160.50", "effective_on": day, "recorded_on": day}
-    feed = pa.table({"identifier": chosen, **{name: pa.array([text] * sealed) for name, text in constant.items()}})
-    rules = Rules.find("us-ny", folder)
-    register = Register(folder / "register", kinds=Kinds.parse(KINDS), key=KEY)
-    register.add(feed, rules=rules, delivered_on=DAY)
-    with DuckDB() as engine:
-        register.snapshot(folder / "bench.snap", rules=rules, purpose="predictive-model", as_of=DAY, engine=engine)
+    for form in ("plain", "token"):
+        (folder / f"{form}.yaml").write_text(arrests.policy("raw/arrests.parquet", form))
+    arrests.seal(folder, chosen.combine_chunks())
+
+
+def strip_as(folder: Path, form: str) -> None:
+    """What a plain strip publishes: files in source order, receipt, roster."""
+    snapshot, out = load(folder / "bench.snap"), folder / f"out/sealproof-{form}"
+    strip_files(Policy.load(folder / f"{form}.yaml"), snapshot=snapshot, key=arrests.KEY, out=out)
 
 
 def by_sealproof(folder: Path) -> None:
-    """What a plain strip publishes: files in source order, receipt, roster."""
-    snapshot = load(folder / "bench.snap")
-    strip_files(Policy.load(folder / "sealing.yaml"), snapshot=snapshot, key=KEY, out=folder / "out/sealproof")
+    """A strip that publishes numbers as they are."""
+    strip_as(folder, "plain")
+
+
+def by_sealproof_tokens(folder: Path) -> None:
+    """A strip that publishes tokens."""
+    strip_as(folder, "token")
 
 
 def by_duckdb(folder: Path) -> None:
@@ -123,7 +91,7 @@ def by_polars(folder: Path) -> None:
 
 
 WAYS: dict[str, Callable[[Path], None]] = {
-    "sealproof": by_sealproof, "duckdb": by_duckdb, "pandas": by_pandas, "polars": by_polars,
+    "sealproof": by_sealproof, "sealproof, tokens": by_sealproof_tokens, "duckdb": by_duckdb, "pandas": by_pandas, "polars": by_polars,
 }  # fmt: skip
 
 
@@ -148,7 +116,7 @@ def peak_of_this_process() -> float:
 
 def content_digest(folder: Path) -> float:
     """Seconds of the content digest of what sealproof published; no part of a plain strip."""
-    file = RawFile(folder / "out/sealproof/arrests.parquet", "arrests.parquet", Reading())
+    file = RawFile(folder / "out/sealproof-plain/arrests.parquet", "arrests.parquet", Reading())
     start = time.perf_counter()
     digest.of_content(file.schema, file.batches(file.schema.names))
     return time.perf_counter() - start
@@ -180,9 +148,12 @@ def main() -> None:
             "sealproof / other": {
                 name: round(statistics.median(one["sealproof"] / one[name] for one in rounds), 2) for name in WAYS
             },
+            "tokens / other": {
+                name: round(statistics.median(one["sealproof, tokens"] / one[name] for one in rounds), 2) for name in WAYS
+            },
             "peak MB": {name: round(peak(name, folder)) for name in WAYS},
             "content digest seconds": round(content_digest(folder), 2),
-            "file digest seconds": round(timed(lambda _: digest.of_folder(folder / "out/sealproof"), folder), 2),
+            "file digest seconds": round(timed(lambda _: digest.of_folder(folder / "out/sealproof-plain"), folder), 2),
         }
     finally:
         shutil.rmtree(folder)
@@ -195,13 +166,14 @@ def main() -> None:
 
 def as_markdown(result: dict[str, object]) -> str:
     """The result as a table."""
-    seconds, ratios, peaks = (result[name] for name in ("seconds", "sealproof / other", "peak MB"))
+    names = ("seconds", "sealproof / other", "tokens / other", "peak MB")
+    seconds, ratios, tokens, peaks = (result[name] for name in names)
     lines = [
         f"{result['rows']:,} arrests × 9 columns, {result['sealed']:,} sealed; {result['machine']}",
         "",
-        "| Way | Median seconds | sealproof takes | Peak MB |",
-        "| --- | --- | --- | --- |",
-        *(f"| {name} | {seconds[name]} | {ratios[name]} × | {peaks[name]} |" for name in WAYS),  # type: ignore[index]
+        "| Way | Median seconds | sealproof takes | with tokens | Peak MB |",
+        "| --- | --- | --- | --- | --- |",
+        *(f"| {name} | {seconds[name]} | {ratios[name]} × | {tokens[name]} × | {peaks[name]} |" for name in WAYS),  # type: ignore[index]
         "",
         f"Content digest, no part of a plain strip: {result['content digest seconds']} s. "
         f"SHA-256 of what was published, part of it: {result['file digest seconds']} s.",

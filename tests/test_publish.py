@@ -205,7 +205,7 @@ for line in sys.stdin:
     print(child, flush=True)
     print(os.waitpid(child, 0)[1], flush=True)
 """
-READABLE = re.compile(rb"[BKMQS]0{9}[0-9]{5}")  # zeros: hexadecimal digits of tokens never read so
+READABLE = re.compile(rb"[BKMQS]0{9}[0-9]{5}|HELD[A-J]{5}")  # hexadecimal digits of tokens never read so
 KINDS = "arrest: {scope: record, pattern: '[BKMQS][0-9]{14}'}\nphoto: {scope: record, pattern: '[0-9]{10}', width: 10}"
 POLICY = """
 version: 1
@@ -287,7 +287,7 @@ class Strips:
 
 
 def make(folder: Path, *, rows: int, width: int = 0) -> None:
-    """Raw sources, the policy and the snapshots of two days; with a `width` a wide column that a seal may empty."""
+    """Raw sources, the policy and the snapshots of two days; with a `width` a wide text, which the engine sorts."""
     numbers = [f"{'BKMQS'[n % 5]}{n:014d}" for n in range(rows)]
     table = pa.table(
         {
@@ -297,10 +297,10 @@ def make(folder: Path, *, rows: int, width: int = 0) -> None:
     )
     policy = POLICY
     if width:
-        table = table.append_column("memo", pa.array([number + "." * width for number in numbers]))
-        table = table.append_column("other", pa.nulls(rows, pa.string()))
-        dropped = "      arrest: {kind: arrest, on_seal: drop}\n"
-        policy = policy.replace(dropped, dropped + "      other: {kind: arrest, on_seal: {redact: [memo]}}\n")
+        names = ["HELD" + f"{n:05d}".translate(str.maketrans("0123456789", "ABCDEFGHIJ")) for n in range(rows)]
+        table = table.append_column("memo", pa.array([name + "." * width for name in names]))
+        told = "told: {mentions: [arrest], on_seal: clear}"
+        policy = policy.replace(told, f"{told}, memo: {{mentions: [photo], on_seal: clear}}")
     for name in ("arrests", "photos"):
         (folder / "raw" / name).mkdir(parents=True)
     pq.write_table(table, folder / "raw" / "arrests" / "0.parquet")

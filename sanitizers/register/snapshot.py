@@ -238,5 +238,5 @@ def load(path: Path) -> Snapshot:
         not_barred=dated["not_barred"],
         basis=dated["basis"],
         rules=dated["rules"],
-        links=dated["links"],
+        links=dated.get("links", 0),  # closed over none: nothing is built on it
     )

@@ -128,16 +128,15 @@ class _Column:
         row, pos, via = marks.row[own], marks.pos[own], marks.via[own]
         tokens = survey.engine.fetch(self._tokens(number))
         prefix, stands = tokens["hi"].to_numpy(), tokens["row"].to_numpy()
+        empty = marks.gone | self._emptied()
+        stays = ~empty[stands]
         if ref.elements:
-            place = tokens["pos"].to_numpy()
-            stays = ~marks.gone[stands] & ~np.isin(_placed(stands, place), _placed(row, pos))
+            stays &= ~np.isin(_placed(stands, tokens["pos"].to_numpy()), _placed(row, pos))
             first = np.lexsort((via, row))  # a row of a list counts for its first link
             row, via = row[first], via[first]
             once = np.ones(len(row), bool)
             once[1:] = row[1:] != row[:-1]
             row, via = row[once], via[once]
-        else:
-            stays = ~(marks.gone | self._emptied())[stands]
         files, links = len(survey.start) - 1, len(marks.links)
         counted = np.bincount(survey.file_of(row) * links + via, minlength=files * links)
         self._hits = counted.reshape(files, links)
@@ -145,7 +144,7 @@ class _Column:
         self.stayed = survey.split(stands[stays], prefix[stays])
         if ref.elements:
             absent = _joined(survey.read.tally.missing.get(number, []))
-            self._absent = survey.by_file(absent[~marks.gone[absent]])
+            self._absent = survey.by_file(absent[~empty[absent]])
 
     def _tokens(self, number: int) -> ir.Table:
         tokens = self.survey.read.tokens

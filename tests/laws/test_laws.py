@@ -159,6 +159,21 @@ def test_what_a_redaction_empties_is_not_in_the_roster(bench: Bench) -> None:
         assert reader.read_all().num_rows == 0
 
 
+def test_a_list_that_a_redaction_empties_is_not_in_the_roster(bench: Bench) -> None:
+    row = {"a": "M17654502", "b": ["0000000042", None]}
+    columns = {
+        "a": {"kind": "arrest", "on_seal": {"redact": ["b"]}},
+        "b[]": {"kind": "photo", "on_seal": "element"},
+    }
+    types = {"a": pa.string(), "b": pa.list_(pa.string())}
+    world = World({"s": Source("parquet", types, [row], columns)}, frozenset({"case"}), [seal("arrest", "M17654502")])
+    clean = bench.strip(world)
+    with pa.ipc.open_file(pa.BufferReader(clean.files["roster/0.parquet.arrow"])) as reader:
+        assert reader.read_all().num_rows == 0
+    checks.check_idempotence(bench, world, clean)
+    assert clean.receipt.sources["s"].missing == {"a": 1, "b[]": 0}
+
+
 def test_chain_of_links_reaches_through_three_sources(bench: Bench) -> None:
     def pair(one: str, two: str, carries: str, rows: list[tuple]) -> Source:
         columns = {one: {"kind": one, "on_seal": "drop"}, two: {"kind": two, "on_seal": "drop", "carries": carries}}
