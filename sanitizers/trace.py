@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from sanitizers.documents import maybe_cell, nearest_column, other_delimiter
-from sanitizers.engine.contract import ROW, SENTINEL_ROW, Engine, Lookup, Part, Tally, malformed_faults
+from sanitizers.engine.contract import ROW, Engine, Lookup, Part, Tally, malformed_faults
 from sanitizers.engine.forms import RawFile, files_of, fixed_folder
 from sanitizers.engine.types import holds, readable_with_nulls, survives
 from sanitizers.errors import ConfigurationError, Fault, Faults, RegisterFailure, SourceFailure, gathered
@@ -284,7 +284,7 @@ def links_of(engine: Engine, sources: Mapping[str, Read]) -> pa.Table:
 
 
 def _pairs(engine: Engine, read_: Read, carrier: tuple[int, Reference], carried: tuple[int, Reference]) -> pa.Table:
-    tokens = read_.tokens.filter(read_.tokens.row != SENTINEL_ROW)
+    tokens = read_.tokens.filter(read_.tokens.row >= 0)
     left = tokens.filter(tokens.ref == carrier[0]).select("row", from_hi="hi", from_lo="lo")
     right = tokens.filter(tokens.ref == carried[0]).select("row", "hi", "lo")
     pairs = left.join(right, "row").mutate(
@@ -336,7 +336,7 @@ def _reached(engine: Engine, read_: Read, barred: ir.Table, *, kinds: Kinds, key
     ]
     found = engine.hold(own[0] if len(own) == 1 else ibis.union(*own))
     _check_sentinels(engine, read_, found)
-    hits = found.filter(found.row != SENTINEL_ROW)
+    hits = found.filter(found.row >= 0)
     going = hits.filter(hits.ref.isin([number for number, ref in enumerate(references) if ref.drops]))
     malformed = [rows for _, _, rows in read_.tally.malformed]
     gone = each_once(np.concatenate([engine.fetch(going.select("row"))["row"].to_numpy(), *malformed]))
@@ -364,7 +364,7 @@ def each_once(numbers: np.ndarray) -> np.ndarray:
 
 def _check_sentinels(engine: Engine, read_: Read, found: ir.Table) -> None:
     """Every column of every part must have found the reserved identifier: it shows that the lookup works at all."""
-    guards = engine.fetch(found.filter(found.row == SENTINEL_ROW).select("ref", "pos").distinct()).num_rows
+    guards = engine.fetch(found.filter(found.row < 0).select("ref", "row").distinct()).num_rows
     if guards != len(read_.source.references) * len(read_.parts):
         remedy = "make a new snapshot from the register that this key belongs to"
         raise RegisterFailure(Fault("the sentinel of a kind was not found again", remedy, where=read_.name))

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+import ibis
 import ibis.expr.types as ir
 import numpy as np
 import polars as pl
@@ -25,7 +26,6 @@ from sanitizers.identifiers import Key, Kind, Tokens, as_text, join_parts, senti
 from sanitizers.patterns import Pattern
 
 ROW = "sealproof_row"
-SENTINEL_ROW = -1
 _EXPONENT = r"^\s*[+-]?[0-9]+(?:[.,][0-9]*[Ee][+-]?|[Ee][+-])[0-9]+\s*$"
 THREADS = 2
 _PIECE = 256  # characters of a run that are looked at together
@@ -150,7 +150,7 @@ class Engine(ABC):
     def tokens(self, parts: Sequence[Part], lookups: Sequence[Lookup], key: Key, tally: Tally) -> ir.Table:
         """Tokens of a source's identifier columns, held: ``ref, row, pos, hi, lo``.
 
-        For each column and part the sentinel is looked up as well, as row `SENTINEL_ROW`.
+        For each column and part the sentinel is looked up as well, as row -1 of the first part, -2 of the second.
 
         Raises
         ------
@@ -165,9 +165,17 @@ class Engine(ABC):
         def last(number: int) -> Iterator[pa.RecordBatch]:
             for lookup in lookups:
                 own = sentinel_tokens(lookup.kind_name, lookup.kind, key)
-                yield _token_batch(lookup.index, np.array([SENTINEL_ROW]), np.array([number]), own)
+                yield _token_batch(lookup.index, np.array([-1 - number]), np.array([0]), own)
 
-        return self.hold(_stream(parts, columns, work, tally, last), TOKEN_SCHEMA)
+        # What is the same in every row is not held: a tenth of the time.
+        same = {"ref": lookups[0].index} if len(lookups) == 1 else {}
+        same |= {} if any(lookup.elements for lookup in lookups) else {"pos": 0}
+        schema = pa.schema([field for field in TOKEN_SCHEMA if field.name not in same])
+        found = _stream(parts, columns, work, tally, last)
+        held = self.hold((batch.select(schema.names) for batch in found), schema)
+        types = ibis.Schema.from_pyarrow(TOKEN_SCHEMA)
+        constants = {name: ibis.literal(value, type=types[name]) for name, value in same.items()}
+        return held.mutate(**constants).select(*TOKEN_SCHEMA.names)
 
     def mentions(
         self, parts: Sequence[Part], texts: dict[int, tuple[str, dict[str, Kind]]], key: Key, tally: Tally
@@ -347,5 +355,5 @@ def malformed_faults(parts: Sequence[Part], lookups: Sequence[Lookup], tally: Ta
 
 
 __all__ = [
-    "ROW", "SENTINEL_ROW", "Engine", "Lookup", "Part", "SourceFailure", "Tally", "malformed_faults", "mentions_of",
+    "ROW", "Engine", "Lookup", "Part", "SourceFailure", "Tally", "malformed_faults", "mentions_of",
 ]  # fmt: skip

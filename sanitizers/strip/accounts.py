@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from sanitizers.engine.contract import SENTINEL_ROW, Engine
+from sanitizers.engine.contract import Engine
 from sanitizers.policy import Reference
 from sanitizers.strip.marks import Marks
 from sanitizers.strip.receipt import SourceCounts
@@ -149,7 +149,7 @@ class _Column:
     def _tokens(self, number: int) -> ir.Table:
         tokens = self.survey.read.tokens
         columns = ["hi", "row", "pos"] if self.ref.elements else ["hi", "row"]
-        return tokens.filter(tokens.ref == number, tokens.row != SENTINEL_ROW).select(*columns)
+        return tokens.filter(tokens.ref == number, tokens.row >= 0).select(*columns)
 
     def _emptied(self) -> np.ndarray:
         """Rows in which a seal empties this column."""

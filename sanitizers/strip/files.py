@@ -154,11 +154,10 @@ class _Run:
 
     def forget(self, engine: Engine, reach: Reach, progress: Progress) -> None:
         """Write every clean file that is not taken over, with its part of the roster."""
-        count = sum(len(reached.read.parts) for reached in reach.sources.values())
+        done, count = 0, sum(len(reached.read.parts) for reached in reach.sources.values())
         for reached in reach.sources.values():
             prepared = plan(engine, reached, self.policy, self.snapshot.kinds)
             start = reached.read.tally.start
-            told = accounts(engine, reached, prepared.marks, holding=self.holding)
             for number, part in enumerate(reached.read.parts):
                 assert isinstance(part, RawFile)  # noqa: S101 - files only here
                 low, high = start[number], start[number + 1]
@@ -166,11 +165,15 @@ class _Run:
                 path, schema = self.stage.new / part.name, clean_schema(prepared, part)
                 write(path, schema, rows, form=part.form, reading=part.written)
                 _check(path, part, schema, high - low - len(reached.gone_between(low, high)))
-                self.accounts[part.name] = told[number]
                 self._settle(part.name)
-                write_part(part_of(self.stage.new / ROSTER, part.name), told[number].stayed)
+                done += 1
+                progress("forget", done, count)
+            # Last, while the files are brought to disk.
+            told = accounts(engine, reached, prepared.marks, holding=self.holding)
+            for part, account in zip(reached.read.parts, told, strict=True):
+                self.accounts[part.name] = account
+                write_part(part_of(self.stage.new / ROSTER, part.name), account.stayed)
                 self._settle(_roster_of(part.name))
-                progress("forget", len(self.accounts), count)
 
     def _settle(self, name: str) -> None:
         self.settled[name] = self.stage.settle(self.stage.new / name)
