@@ -103,6 +103,10 @@ class Block:
     def _no_object(self, row: int) -> Fault:
         return self._fault(int(self._line[row]), "is no JSON object", "write one object on each line, closed in it")
 
+    def _half(self, row: int) -> Fault:
+        remedy = r"write characters beyond `\uffff` with both of their halves"
+        return self._fault(int(self._line[row]), "holds half a character", remedy)
+
     def _quotes(self) -> np.ndarray:
         """Places of the quotes that begin or end a text: an even number of backslashes stands before them."""
         quotes = np.flatnonzero(self._bytes == ord('"'))
@@ -115,27 +119,18 @@ class Block:
         return real
 
     def check(self) -> None:
-        """Raise SourceFailure for the first line that is not JSON, or that has a key twice."""
-        try:
-            json.loads(b"[" + b",".join(self.lines.to_pylist()) + b"]")
-            sound = True
-        except (ValueError, RecursionError):
-            sound = False
-        if not sound:
-            raise SourceFailure(self._no_object(self._first_unsound()))
+        """Raise SourceFailure for the first line that is no JSON, or has a key twice or half a character in one."""
+        lines = self.lines.to_pylist()
+        if not _sound(lines):
+            raise SourceFailure(self._no_object(next(row for row, line in enumerate(lines) if not _sound([line]))))
+        halved = [code for code, name in enumerate(self.names) if _halved(name)]
+        if halved:
+            raise SourceFailure(self._half(int(self._row[np.isin(self._code, halved)].min())))
         pairs = pl.DataFrame({"row": self._row, "key": self._code})
         twice = pairs.filter(pairs.is_duplicated())["row"].to_numpy()
         if len(twice):
             line = int(self._line[twice.min()])
             raise SourceFailure(self._fault(line, "has a key twice", "keep one, the right one, where it is written"))
-
-    def _first_unsound(self) -> int:
-        for row, line in enumerate(self.lines.to_pylist()):
-            try:
-                json.loads(line)
-            except (ValueError, RecursionError):
-                return row
-        return 0
 
     @cached_property
     def _members(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -217,9 +212,7 @@ class Block:
             spoken = _unescaped(texts.filter(pa.array(escaped)).to_pylist())
             half = next((number for number, text in enumerate(spoken) if _halved(text)), None)
             if half is not None:
-                line = int(self._line[self._row[member][np.flatnonzero(escaped)[half]]])
-                remedy = r"write characters beyond `\uffff` with both of their halves"
-                raise SourceFailure(self._fault(line, "holds half a character", remedy))
+                raise SourceFailure(self._half(int(self._row[member][np.flatnonzero(escaped)[half]])))
             texts = pa.compute.replace_with_mask(texts, pa.array(escaped), pa.array(spoken, pa.large_string()))
         place = np.full(self.rows, -1)
         place[self._row[member][said]] = np.flatnonzero(said)
@@ -255,6 +248,15 @@ class Block:
         key = f", {json.dumps(name, ensure_ascii=False)}: "
         text = [f"{key}{value}" if new else value for value, new in zip(values, absent.tolist(), strict=True)]
         return start, end, np.array([one.encode() for one in text], object)
+
+
+def _sound(lines: list[bytes]) -> bool:
+    """Whether lines are JSON; how long a number is does not matter."""
+    try:
+        json.loads(b"[" + b",".join(lines) + b"]", parse_int=float)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _at(places: np.ndarray, numbers: np.ndarray) -> np.ndarray:

@@ -114,6 +114,7 @@ BAD: dict[str, tuple[bytes, int, str]] = {
     "twice": (b'{"narrative":"x"}\n{"narrative":"x","narrative":"y"}\n', 2, "a key twice"),
     "twice in two spellings": (b'{"narrative":"x","\\u006earrative":"y"}\n', 1, "a key twice"),
     "no UTF-8": (b'{"narrative":"x"}\n\n{"narrative":"\xe9"}\n', 3, "not UTF-8"),
+    "half a character in a key": (b'{"x":"x"}\n{"\\ud83d":"x"}\n', 2, "half a character"),
     "half a character": (b'{"narrative":"x"}\n{"narrative":"\\ud83d"}\n', 2, "half a character"),
 }
 
@@ -138,6 +139,22 @@ def test_a_declared_key_with_a_list_or_an_object_is_refused(told: World, value: 
     told.amend("raw/complaints.jsonl", f'"{SEALED}"', value)
     refused(told.strip(), USAGE, "complaints.jsonl, cleared_by: holds a list or an object")
     unpublished(told)
+
+
+def test_the_policy_is_checked_against_the_keys(told: World) -> None:
+    assert told.check().code == 0
+    told.amend("sealing.yaml", "set: {status: OPEN}", "set: {status: 7}")
+    refused(told.strip(), USAGE, "status", "`set` gives a value that is no string")
+    told.amend("sealing.yaml", "set: {status: 7}", "set: {states: OPEN}")
+    refused(told.strip(), USAGE, "did you mean `status`?")
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "NaN", "-0.0", "1E400", '{"a": 1, "a": 2}', '"\\ud83d"', "[" * 60 + "]" * 60])
+def test_values_that_nobody_reads_pass_as_they_are(told: World, value: str) -> None:
+    told.amend("raw/complaints.jsonl", '{"a": [1.0, "}"]}', value)
+    assert told.strip().code == 0
+    raw, clean = ((told / name).read_bytes().split(b"\n")[1] for name in ("raw/complaints.jsonl", "clean/complaints.jsonl"))
+    assert clean == raw
 
 
 def test_a_cell_that_does_not_fit_is_told_with_its_line(told: World) -> None:
