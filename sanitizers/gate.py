@@ -358,7 +358,8 @@ def _search(case: _Case, path: Path, source: tuple[str, Source] | None) -> Searc
     declared = _declared(case, source)
     search = Search(case.snapshot, case.key, declared=declared, innocent=innocent)
     search.take(as_cells(path.parts))
-    for piece in readers.cells(path, source[1].read if source else None):
+    own = (source[1].read, source[1].named) if source else (None, ())
+    for piece in readers.cells(path, own[0], named=own[1]):
         if piece.words:
             search.take_words(piece.table.column(0))
         else:

@@ -98,6 +98,17 @@ class Source(Strict):
         """The declared identifier columns, in order."""
         return tuple(Reference.of(name, column) for name, column in self.columns.items())
 
+    @cached_property
+    def named(self) -> tuple[str, ...]:
+        """Every column that the policy names, each once."""
+        names: dict[str, None] = {}
+        for ref in self.references:
+            redaction = ref.redaction
+            names.update(dict.fromkeys(ref.parts))
+            if redaction:
+                names.update(dict.fromkeys([*redaction.redact, *redaction.set]))
+        return tuple(dict.fromkeys([*names, *self.text, *self.primary_key, *self.not_identifiers]))
+
 
 class Reference(Strict):
     """A declared identifier column with its name taken apart.

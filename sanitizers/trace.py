@@ -19,6 +19,7 @@ import pyarrow as pa
 from sanitizers.documents import maybe_cell, nearest_column, other_delimiter
 from sanitizers.engine.contract import ROW, Engine, Lookup, Part, Tally, malformed_faults
 from sanitizers.engine.forms import RawFile, files_of, fixed_folder
+from sanitizers.engine.lines import LINE
 from sanitizers.engine.types import holds, readable_with_nulls, survives
 from sanitizers.errors import ConfigurationError, Fault, Faults, RegisterFailure, SourceFailure, gathered
 from sanitizers.identifiers import Key, Kinds
@@ -117,7 +118,7 @@ def raw_files(policy: Policy) -> dict[str, tuple[RawFile, ...]]:
     found = {}
     for name, source in policy.sources.items():
         with gathered(faults):
-            found[name] = files_of(source.path, source.read, folder=policy.folder, root=root)
+            found[name] = files_of(source.path, source.read, folder=policy.folder, root=root, named=source.named)
     owner: dict[Path, str] = {}
     for name, file in ((name, file) for name, files in found.items() for file in files):
         if owner.setdefault(file.path.resolve(), name) != name:
@@ -147,8 +148,8 @@ def clean_files(policy: Policy, clean: Path, names: Iterable[str] | None = None)
     found = {}
     for name in policy.sources if names is None else names:
         with gathered(faults):
-            below, reading = str(patterns[name].relative_to(root)), policy.sources[name].read
-            found[name] = files_of(below, reading, folder=clean.absolute(), root=clean.absolute())
+            below, source, own = str(patterns[name].relative_to(root)), policy.sources[name], clean.absolute()
+            found[name] = files_of(below, source.read, folder=own, root=own, named=source.named)
     faults.stop(SourceFailure)
     return found
 
@@ -162,6 +163,7 @@ def check_columns(policy: Policy, parts: Parts) -> None:
             continue  # none of its files is read by this run
         with gathered(faults):
             schema = given[0].schema
+            _key_faults(faults, name, source, given)
             tokens = {ref.parts[0] for ref in policy.published(name).values()}
             _column_faults(faults, name, source, schema, tokens)
             _type_faults(faults, name, schema, policy.travelling(name))
@@ -178,6 +180,19 @@ def check_columns(policy: Policy, parts: Parts) -> None:
                         where=f"{name}: {other.name}",
                     )
     faults.stop(ConfigurationError)
+
+
+def _key_faults(faults: Faults, name: str, source: Source, parts: Sequence[Part]) -> None:
+    """Keys of JSON lines that are named and in no line of a file, or that hold lists or objects."""
+    read = {part for ref in source.references for part in ref.parts} | set(source.text)
+    for file in (part for part in parts if isinstance(part, RawFile) and part.form == "lines"):
+        where, told = f"{name}: {file.name}", file.told
+        for column in sorted(set(source.named) - set(told.names)) if told.rows else ():
+            close = nearest_column(column, told.names)
+            remedy = close if close.startswith("did") else "mend the name, or write the key with null in a line"
+            faults.say("no line has this key", remedy, where=where, column=column)
+        for column in sorted(read & told.nested):
+            faults.say("holds a list or an object", "write its values as keys of the line", where=where, column=column)
 
 
 def _column_faults(faults: Faults, name: str, source: Source, schema: pa.Schema, tokens: set[str]) -> None:
@@ -213,7 +228,7 @@ def _type_faults(faults: Faults, name: str, schema: pa.Schema, travelling: Seque
         if folded.count(field.name.casefold()) > 1:
             told = field.name if headed else f"column {number}"
             faults.say("differs from another column in case only", "rename one", where=name, column=told)
-        if field.name in (ROW, "file_row_number"):
+        if field.name in (ROW, LINE, "file_row_number"):
             faults.say("is a name that the engine needs for itself", "rename it", where=name, column=field.name)
         if field.name in travelling and not survives(field.type):
             remedy = "cast it where it is written, for instance to timestamp[us] or double"

@@ -405,7 +405,7 @@ def test_a_source_without_files_is_refused(world: World) -> None:
 def test_a_form_that_is_not_read_is_refused(world: World) -> None:
     world.write("raw/photos.json", f'{{"photo_number": "{CANARY}"}}')
     world.amend("sealing.yaml", "raw/photos.csv", "raw/photos.json")
-    refused(world.strip(), COULD_NOT_CHECK, "photos.json", "neither .parquet nor .csv")
+    refused(world.strip(), COULD_NOT_CHECK, "photos.json", "none of .parquet, .csv, .jsonl and .ndjson")
     unpublished(world)
 
 

@@ -1,7 +1,7 @@
 """The forms that raw files come in, read as Arrow batches in file order.
 
-CSV is read as text, so that no cell changes. A Parquet column that a seal may change, and whose type an engine would
-change on the way, is refused by name: better no run than a silent change.
+CSV and JSON lines are read as text, so that no cell changes. A Parquet column that a seal may change, and whose type an
+engine would change on the way, is refused by name: better no run than a silent change.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ import pyarrow.parquet
 from pydantic import Field, field_validator
 
 from sanitizers.documents import Strict
+from sanitizers.engine import lines
 from sanitizers.engine.types import without_views
 from sanitizers.errors import ConfigurationError, Fault, Faults, SourceFailure
 
-Form = Literal["parquet", "csv"]
+Form = Literal["parquet", "csv", "lines"]
 FORMS: dict[str, Form] = {".parquet": "parquet", ".csv": "csv"}
+SOURCE_FORMS: dict[str, Form] = {**FORMS, ".jsonl": "lines", ".ndjson": "lines"}
 ROWS = 1 << 17
 _LINE, _COUNTED = 1 << 16, 1_000_000
 
@@ -59,27 +61,37 @@ class RawFile:
         Its path below the common folder of the sources: where it stands in the published folder.
     reading
         How it is written, if it is CSV.
+    known
+        The keys of its source, if it is JSON lines; its own if None.
     """
 
     path: Path
     name: str
     reading: Reading
+    known: lines.Keys | None = None
 
     @property
     def form(self) -> Form:
         """The file's form, by its ending."""
-        return FORMS[self.path.suffix.lower()]
+        return SOURCE_FORMS[self.path.suffix.lower()]
 
     @cached_property
     def schema(self) -> pa.Schema:
-        """Names and types of the columns; all text for CSV.
+        """Names and types of the columns; all text for CSV and JSON lines.
 
         Raises
         ------
         SourceFailure
             Not readable, truncated, a column name that stands twice.
         """
+        if self.form == "lines":
+            return (self.known or lines.Keys((self.path,))).schema
         return self._each_once(self._parquet_schema()) if self.form == "parquet" else self.csv_schema
+
+    @property
+    def told(self) -> lines.Told:
+        """What JSON lines have."""
+        return self.known.files[self.path] if self.known else lines.Told.by(self.path)
 
     @property
     def csv_schema(self) -> pa.Schema:
@@ -105,10 +117,10 @@ class RawFile:
         Raises
         ------
         SourceFailure
-            The file cannot be read to its end; for CSV with the line.
+            The file cannot be read to its end; for CSV and JSON lines with the line.
         """
-        if self.form == "csv":
-            yield from self.csv_batches(columns)
+        if self.form != "parquet":
+            yield from self.csv_batches(columns) if self.form == "csv" else lines.batches(self.path, columns)
             return
         fault = None
         try:
@@ -217,15 +229,17 @@ class RawFile:
                 return None
 
     def line_of(self, row: int) -> int | None:
-        """Line on which a row of a CSV file starts; None where nobody knows, or to count would take long.
+        """Line on which a row of a text file starts; None where nobody knows, or to count would take long.
 
         Parameters
         ----------
         row
             Counted from 0, without the header.
         """
-        if self.form != "csv" or row > _COUNTED:
+        if self.form == "parquet" or row > _COUNTED:
             return None
+        if self.form == "lines":
+            return lines.line_of(self.path, row)
         try:
             with self.path.open(encoding=self.written.encoding, newline="") as stream:
                 return _start_of(csv.reader(stream, delimiter=self.reading.delimiter), row + 1)
@@ -264,7 +278,9 @@ def _codec(name: str, path: Path) -> str:
     raise ConfigurationError(Fault("no such encoding", "write `utf-8` or `cp1252`", where=str(path), column="encoding"))
 
 
-def files_of(pattern: str, reading: Reading, *, folder: Path, root: Path) -> tuple[RawFile, ...]:
+def files_of(
+    pattern: str, reading: Reading, *, folder: Path, root: Path, named: Sequence[str] = ()
+) -> tuple[RawFile, ...]:
     """The files that a source's path names, sorted.
 
     Parameters
@@ -273,6 +289,8 @@ def files_of(pattern: str, reading: Reading, *, folder: Path, root: Path) -> tup
         Path of the source, with ``*`` allowed, relative to `folder`.
     root
         The common folder of all sources.
+    named
+        Columns that the policy names.
 
     Raises
     ------
@@ -286,15 +304,17 @@ def files_of(pattern: str, reading: Reading, *, folder: Path, root: Path) -> tup
         raise SourceFailure(Fault("no such file", "mend `path` or bring the data", where=str(folder / pattern)))
     faults = Faults()
     for path in paths:
-        if path.suffix.lower() not in FORMS:
-            faults.say("is neither .parquet nor .csv", "convert it, or narrow `path`", where=str(path))
+        if path.suffix.lower() not in SOURCE_FORMS:
+            faults.say("is none of .parquet, .csv, .jsonl and .ndjson", "convert it, or narrow `path`", where=str(path))
         elif re.search(r"[*?\[]", str(path)):
             faults.say("has a wildcard in its name, which an engine would follow", "rename it", where=str(path))
         elif not Path(os.path.normpath(path.absolute())).is_relative_to(root):
             faults.say("lies outside of the sources' common folder", "name it without links and `..`", where=str(path))
     faults.stop(SourceFailure)
+    keys = lines.Keys(tuple(path for path in paths if SOURCE_FORMS[path.suffix.lower()] == "lines"), tuple(named))
     return tuple(
-        RawFile(path, Path(os.path.normpath(path.absolute())).relative_to(root).as_posix(), reading) for path in paths
+        RawFile(path, Path(os.path.normpath(path.absolute())).relative_to(root).as_posix(), reading, keys)
+        for path in paths
     )
 
 

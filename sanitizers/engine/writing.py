@@ -16,6 +16,7 @@ import pyarrow.parquet
 
 from sanitizers.engine.forms import ROWS, Form, Reading
 from sanitizers.engine.interrupts import interruptible
+from sanitizers.engine.lines import rewritten
 from sanitizers.errors import EngineFailure, Fault, SealproofError
 
 T = TypeVar("T")
@@ -40,6 +41,10 @@ def write(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], *, f
         with pa.parquet.ParquetWriter(path, schema, use_dictionary=False, write_statistics=told) as writer:
             for rows in _ahead(_groups(batches)):
                 writer.write_table(rows, row_group_size=ROWS)
+        return
+    if form == "lines":
+        with path.open("wb") as stream:
+            stream.writelines(map(rewritten, batches))
         return
     header = "" if all(schema.names) else _header(schema.names, reading)
     _write_csv(path, schema, batches, reading, header=not header)

@@ -12,6 +12,7 @@ import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -23,6 +24,7 @@ import pyarrow.parquet
 
 from sanitizers.documents import other_delimiter
 from sanitizers.engine.forms import ROWS, RawFile, Reading
+from sanitizers.engine.lines import Keys
 from sanitizers.errors import Fault, SourceFailure
 from sanitizers.scan.arrays import read_array, unfold_array
 from sanitizers.scan.hidden import behind, between, unused, words_in
@@ -30,6 +32,7 @@ from sanitizers.scan.unfold import words_of
 
 TABLES = {".parquet", ".csv", ".tsv", ".arrow", ".feather"}
 TEXTS = {".json", ".jsonl", ".ndjson", ".txt", ".md", ".html", ".xml", ".yaml", ".yml", ".sql", ".py", ".log", ".toml"}
+LINES = {".jsonl", ".ndjson"}
 ARCHIVES = {".skops", ".zip", ".npz"}
 SHOWN_WHOLE = TEXTS | {".csv", ".tsv"}
 POINTERS = {".dvc"}
@@ -65,8 +68,15 @@ class Cells:
     words: bool = False
 
 
-def cells(path: Path, reading: Reading | None = None) -> Iterator[Cells]:
+def cells(path: Path, reading: Reading | None = None, *, named: Sequence[str] = ()) -> Iterator[Cells]:
     """Read a file's cells.
+
+    Parameters
+    ----------
+    reading
+        How a file of a source is written; None for any other file.
+    named
+        Keys that the policy names, where it is a file of JSON lines: a line may lack them.
 
     Raises
     ------
@@ -78,14 +88,14 @@ def cells(path: Path, reading: Reading | None = None) -> Iterator[Cells]:
         if path.name not in HOUSEKEEPING and path.suffix.lower() not in SHOWN_WHOLE:
             with path.open("rb") as content:
                 yield from _words(content)
-        yield from _cells(path, path.suffix.lower(), reading)
+        yield from _cells(path, path.suffix.lower(), reading, named)
     except UNREADABLE:
         fault = Fault("cannot be read to its end", "make it again", where=str(path))
     if fault:
         raise SourceFailure(fault)
 
 
-def _cells(path: Path, ending: str, reading: Reading | None) -> Iterator[Cells]:
+def _cells(path: Path, ending: str, reading: Reading | None, named: Sequence[str]) -> Iterator[Cells]:
     """What a file's reader shows; nothing of a file that no reader opens."""
     if ending == ".parquet":
         file = RawFile(path, path.name, reading or Reading())
@@ -96,6 +106,8 @@ def _cells(path: Path, ending: str, reading: Reading | None) -> Iterator[Cells]:
         file = RawFile(path, path.name, reading or _guessed(path, "\t" if ending == ".tsv" else ","))
         yield from _said(file.csv_schema)
         yield from (Cells(batch, tabular=True) for batch in file.csv_batches(file.csv_schema.names))
+    elif ending in LINES and reading:
+        yield from _json_lines(path, named)
     elif ending in (".arrow", ".feather"):
         with pa.memory_map(str(path)) as source:
             yield from _arrow(source)
@@ -104,11 +116,20 @@ def _cells(path: Path, ending: str, reading: Reading | None) -> Iterator[Cells]:
     elif ending in TEXTS:
         with path.open(encoding="utf-8", errors="replace") as text:
             yield from _lines(text)
+        if ending in LINES:
+            with suppress(SourceFailure):  # any file may be called so; its text has been searched
+                yield from _json_lines(path, ())
     elif ending == ".npy":
         with path.open("rb") as stream:
             yield from _array(stream, path.name)
     elif ending in ARCHIVES:
         yield from _archive(path)
+
+
+def _json_lines(path: Path, named: Sequence[str]) -> Iterator[Cells]:
+    file = RawFile(path, path.name, Reading(), Keys((path,), tuple(named)))
+    yield from _said(file.schema)
+    yield from (Cells(batch, tabular=True) for batch in file.batches(file.schema.names))
 
 
 def _guessed(path: Path, usual: str) -> Reading:

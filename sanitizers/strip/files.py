@@ -238,11 +238,17 @@ def _link(source: Path, target: Path) -> None:
 
 
 def _check(path: Path, part: RawFile, schema: pa.Schema, rows: int) -> None:
-    """Read back: the file must hold the columns that are published, by type, and the rows that stay."""
+    """Read back: the file must hold the columns that are published, by type, and the rows that stay.
+
+    JSON lines must hold no key that the raw source does not have or the policy name.
+    """
     clean = RawFile(path, part.name, part.reading)
     if part.form == "parquet":
-        kept = pa.parquet.read_metadata(path).num_rows
+        kept, same = pa.parquet.read_metadata(path).num_rows, clean.schema.equals(schema)
+    elif part.form == "lines":
+        kept, same = clean.told.rows, set(clean.told.names) <= set(part.schema.names)
     else:
         kept = sum(batch.num_rows for batch in clean.batches(clean.schema.names[:1]))
-    if kept != rows or not clean.schema.equals(schema):
+        same = clean.schema.equals(schema)
+    if kept != rows or not same:
         raise EngineFailure(Fault("what was written is not what should stay; nothing was published", where=part.name))

@@ -118,21 +118,11 @@ def _same_names(policy: Policy, frames: Mapping[str, object]) -> None:
     faults.stop(ConfigurationError)
 
 
-def _needed(source: Source) -> list[str]:
-    names: dict[str, None] = {}
-    for ref in source.references:
-        redaction = ref.redaction
-        names.update(dict.fromkeys(ref.parts))
-        if redaction:
-            names.update(dict.fromkeys([*redaction.redact, *redaction.set]))
-    return list(dict.fromkeys([*names, *source.text, *source.primary_key, *source.not_identifiers]))
-
-
 def _part(name: str, frame: pd.DataFrame, source: Source, faults: Faults) -> FramePart:
     columns = {}
-    for level in set(frame.index.names) & set(_needed(source)):
+    for level in set(frame.index.names) & set(source.named):
         faults.say("stands in the index as well", "call reset_index() first", where=name, column=str(level))
-    for column in _needed(source):
+    for column in source.named:
         if column not in frame.columns:
             remedy = nearest_column(column, list(map(str, frame.columns)))
             faults.say("no such column", remedy, where=name, column=column)

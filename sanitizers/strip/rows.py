@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.compute
 
 from sanitizers.engine.contract import ROW, Engine, Part
+from sanitizers.engine.forms import RawFile
+from sanitizers.engine.lines import LINE
 from sanitizers.errors import Fault, PublishFailure
 from sanitizers.identifiers import published
 from sanitizers.strip.plan import Plan, changes
@@ -17,8 +19,14 @@ _WINDOW = 1 << 20  # rows of which the tokens are in memory together
 
 
 def clean_schema(plan: Plan, part: Part) -> pa.Schema:
-    """Names and types of a part's columns as they are published."""
-    return pa.schema(plan.types(part.schema))
+    """Names and types of a part's columns as they are published.
+
+    Of JSON lines the whole line goes through as it is written, beside the columns in which anything may change.
+    """
+    types = plan.types(part.schema)
+    if isinstance(part, RawFile) and part.form == "lines":
+        types = {LINE: pa.large_binary()} | {name: types[name] for name in plan.changing}
+    return pa.schema(types)
 
 
 def clean_rows(

@@ -44,6 +44,10 @@ class Text(str):
         return self
 
 
+class Spelled(str):
+    """A value of JSON lines that is no text, as it is written: ``1.50``."""
+
+
 @dataclass(frozen=True)
 class Source:
     """Rows of one source and what the policy says about them."""
@@ -57,6 +61,7 @@ class Source:
     malformed: str = "error"
     read: dict[str, str] = field(default_factory=dict)
     cuts: tuple[int, ...] = ()
+    absent: frozenset[str] = frozenset()  # columns of JSON lines that a line lacks where nothing is known
 
 
 @dataclass(frozen=True)

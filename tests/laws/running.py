@@ -8,6 +8,7 @@ import json
 import shutil
 import struct
 import tempfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,9 +35,10 @@ from sanitizers.strip.roster import ROSTER
 from sanitizers.strip.work import Work, work_of
 from sanitizers.trace import links_of, raw_files, read
 from tests.laws import oracle
-from tests.laws.oracle import Source, World
+from tests.laws.oracle import Source, Spelled, World
 from tests.register import plain as plain_register
 
+COLUMNS = "columns.json"
 TODAY = dt.date(2019, 6, 2)
 RULES = Rules.find("us-ny", Path())
 FEED = ("kind", "identifier", "action", "statute", "effective_on", "recorded_on", "case")
@@ -254,8 +256,9 @@ def written(world: World, folder: Path) -> Policy:
         own.mkdir(parents=True)
         bounds = [0, *sorted(source.cuts), len(source.rows)]
         for number, (low, high) in enumerate(zip(bounds, bounds[1:], strict=False)):
-            write = write_csv if source.form == "csv" else write_parquet
+            write = {"csv": write_csv, "jsonl": write_lines, "parquet": write_parquet}[source.form]
             write(source, source.rows[low:high], own / f"{number}.{source.form}")
+    (folder / COLUMNS).write_text(json.dumps({name: list(source.types) for name, source in world.sources.items()}))
     (folder / "sealing.yaml").write_text(
         yaml.safe_dump(plain_data(oracle.policy(world)), allow_unicode=True, sort_keys=False)
     )
@@ -289,17 +292,55 @@ def write_csv(source: Source, rows: list[dict[str, Any]], path: Path) -> None:
     path.write_bytes(text.encode(source.read.get("encoding", "utf-8")))
 
 
+def write_lines(source: Source, rows: list[dict[str, Any]], path: Path) -> None:
+    """JSON lines, each written in one of several ways: by its cells, not by where it stands."""
+
+    def line(row: dict[str, Any]) -> str:
+        wide, ascii_only = (zlib.crc32(repr(row).encode("utf-8", "surrogatepass")) >> bit & 1 for bit in (0, 1))
+        colon, comma = (" : ", ",  ") if wide else (":", ",")
+        pairs = [(name, row[name]) for name in source.types if not (row[name] is None and name in source.absent)]
+        written = [
+            json.dumps(name) + colon + (cell if isinstance(cell, Spelled) else json.dumps(cell, ensure_ascii=ascii_only))
+            for name, cell in pairs
+        ]
+        return "{" + comma.join(written) + "}\n"
+
+    path.write_text("".join(map(line, rows)), encoding="utf-8", newline="")
+
+
+def read_lines(path: Path, columns: list[str]) -> pa.Table:
+    """JSON lines by the standard library: what is no text has a mark, as has an absent key; the keys keep their order."""
+
+    def cell(line: dict[str, Any], name: str) -> str | None:
+        value = line.get(name, "\1absent")
+        if isinstance(value, list | dict | bool):
+            return "\1" + json.dumps(value, separators=(",", ":"))
+        return value
+
+    def marked(number: str) -> str:
+        return f"\1{number}"
+
+    content = path.read_text(encoding="utf-8").removesuffix("\n")
+    texts = content.split("\n") if content else []
+    lines = [json.loads(one, parse_int=marked, parse_float=marked) for one in texts]
+    assert all(list(line) == [name for name in columns if name in line] for line in lines)
+    return pa.table({name: pa.array([cell(line, name) for line in lines], pa.string()) for name in columns})
+
+
 def published(folder: Path, policy: Policy, receipt: Receipt) -> Clean:
     """Read what was published."""
     tables = {}
     for name, source in policy.sources.items():
         paths = sorted((folder / name).iterdir()) if len(policy.sources) > 1 else sorted(folder.glob("[0-9]*"))
-        tables[name] = [table_of(path, source.read) for path in paths]
+        columns = json.loads((policy.folder / COLUMNS).read_text())[name]
+        tables[name] = [table_of(path, source.read, columns) for path in paths]
     files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     return Clean(receipt, tables, files)
 
 
-def table_of(path: Path, reading: Reading) -> pa.Table:
+def table_of(path: Path, reading: Reading, columns: list[str]) -> pa.Table:
+    if path.suffix == ".jsonl":
+        return read_lines(path, columns)
     file = RawFile(path, path.name, reading)
     if file.form == "parquet":
         return pq.read_table(path)
@@ -353,10 +394,20 @@ def expected_types(world: World, name: str) -> dict[str, pa.DataType]:
     return types
 
 
+def marked(cell: str | None, *, absent: bool) -> str | None:
+    """A cell of JSON lines as `read_lines` shows it."""
+    if cell is None:
+        return "\1absent" if absent else None
+    return f"\1{cell}" if isinstance(cell, Spelled) else cell
+
+
 def expected(world: World, name: str, rows: list[dict[str, Any]]) -> list[tuple]:
     """Rows of the oracle as comparable tuples; in CSV an empty cell is an empty cell, with quotes or without."""
     types = expected_types(world, name)
     if world.sources[name].form == "csv":
         rows = [{c: None if cell == "" else cell for c, cell in row.items()} for row in rows]
+    if world.sources[name].form == "jsonl":
+        absent = world.sources[name].absent
+        rows = [{c: marked(cell, absent=c in absent) for c, cell in row.items()} for row in rows]
     columns = {c: pa.array([row[c] for row in rows], kind) for c, kind in types.items()}
     return comparable(pa.table(columns, schema=pa.schema(list(types.items()))))

@@ -1,6 +1,7 @@
 """Small worlds: a few sources over a few kinds, written as carelessly as systems write."""
 
 import datetime as dt
+import re
 import struct
 import unicodedata
 from decimal import Decimal
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from sanitizers.engine.types import survives
 from tests.laws import oracle
-from tests.laws.oracle import Mention, Source, Text, World
+from tests.laws.oracle import Mention, Source, Spelled, Text, World
 
 POOL = {
     "arrest": ["M17654502", "K17000001", "B17000002", "Q18000003"],
@@ -47,6 +48,7 @@ PLAIN: dict[pa.DataType, list[Any]] = {
     pa.list_(pa.list_(pa.string())): [[], [["a", None], None, []]],
     pa.struct([("a", pa.int64()), ("b", pa.string())]): [{"a": 1, "b": None}, {"a": None, "b": "\U0001f600"}],
 }
+JSON = ["1.50", "-0.0", "1E5", "true", "12345678901234567890", '{"a":["}\\"",null]}', "[]"]
 SET = {pa.string(): "OPEN", pa.float64(): 0.5, pa.int64(): 7, pa.bool_(): False}
 
 
@@ -137,7 +139,7 @@ TYPES = {
 @st.composite
 def sources(draw: st.DrawFn, most_rows: int = 8) -> Source:
     """One source with a policy that is valid."""
-    form = draw(st.sampled_from(["parquet", "parquet", "csv"]))
+    form = draw(st.sampled_from(["parquet", "parquet", "csv", "jsonl"]))
     read = (
         draw(st.sampled_from([{}, {"delimiter": ";", "encoding": "cp1252"}, {"delimiter": "\t"}]))
         if form == "csv"
@@ -194,11 +196,25 @@ def sources(draw: st.DrawFn, most_rows: int = 8) -> Source:
             row[name] = draw(st.sampled_from([None, *values]))
         if text:
             row["t"] = draw(texts(tuple(draw(st.sampled_from([text["t"]["mentions"], ["arrest"]]))), encoding))
+        if form == "jsonl":
+            row = {name: draw(in_json(value, plain=name in plain_columns)) for name, value in row.items()}
         rows.append({name: _encodable(row[name], encoding) for name in order})
     parted = draw(st.sampled_from([0, 0, 0, 0, 1, 2]))
     cuts = tuple(sorted(draw(st.lists(st.integers(0, len(rows)), min_size=parted, max_size=parted))))
     types = {name: types[name] for name in order}
-    return Source(form, types, rows, declared, text, missing, malformed, read, cuts)
+    redactions = [own["on_seal"] for own in declared.values() if isinstance(own["on_seal"], dict)]
+    named = {name for own in redactions for name in (*own["redact"], *own["set"])}
+    absent = draw(st.sampled_from([frozenset(), frozenset(plain_columns) - named])) if form == "jsonl" else frozenset()
+    return Source(form, types, rows, declared, text, missing, malformed, read, cuts, absent)
+
+
+@st.composite
+def in_json(draw: st.DrawFn, value: Any, *, plain: bool) -> Any:
+    """A cell as JSON lines may have it: a number, a list, an object, or the text itself."""
+    if plain and draw(st.booleans()):
+        return Spelled(draw(st.sampled_from(JSON)))
+    number = type(value) is str and re.fullmatch(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?", value)
+    return Spelled(value) if number and draw(st.booleans()) else value
 
 
 def _encodable(value: Any, encoding: str) -> Any:

@@ -1,5 +1,6 @@
 """Each way of breaking the library turns a law red: laws that could not fail would show nothing."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,8 @@ import pyarrow.compute
 import pytest
 
 from sanitizers import identifiers, publish, trace
-from sanitizers.engine import contract
+from sanitizers.engine import contract, writing
+from sanitizers.engine.lines import LINE
 from sanitizers.identifiers import Kind, Tokens
 from sanitizers.register import history
 from sanitizers.strip import accounts, files, memory, rows
@@ -95,6 +97,21 @@ def zeros_made_one(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(rows, "_typed", positive)
 
 
+def lines_as_they_are(patch: pytest.MonkeyPatch) -> None:
+    """JSON lines are published as they were written."""
+    patch.setattr(writing, "rewritten", lambda batch: b"".join(batch.column(LINE).to_pylist()))
+
+
+def lines_spelled_anew(patch: pytest.MonkeyPatch) -> None:
+    """JSON lines are published as a reader of JSON understands them."""
+    own = writing.rewritten
+
+    def spelled(batch: pa.RecordBatch) -> bytes:
+        return b"".join(json.dumps(json.loads(line)).encode() + b"\n" for line in own(batch).splitlines())
+
+    patch.setattr(writing, "rewritten", spelled)
+
+
 def roster_of_everything(patch: pytest.MonkeyPatch) -> None:
     """The roster holds what the redactions have emptied."""
     own, survey = accounts._Column.__init__, accounts._Survey.__init__
@@ -171,6 +188,8 @@ BREAKS = [
     Break(zeros_made_one, "conservation"),
     Break(rows_as_they_come, "conservation"),
     Break(changes_out_of_step, "conservation"),
+    Break(lines_as_they_are, "conservation"),
+    Break(lines_spelled_anew, "conservation"),
     Break(sentences_kept, "nullity"),
     Break(roster_of_everything, "idempotence"),
     Break(links_forgotten, "indifference"),
