@@ -405,37 +405,49 @@ def tokenise(texts: pl.Series, *, name: str, kind: Kind, key: Key, missing: froz
 def _halves(hexadecimal: pl.Series, width: int) -> tuple[np.ndarray, np.ndarray]:
     """The first 32 hexadecimal digits of each text as two uint64; every text is `width` characters long."""
     count = len(hexadecimal)
-    words = np.empty((count, 4), np.uint64)  # eight digits each
+    octets = np.empty((count, 16), np.uint8)
     if count:
         array = hexadecimal.rechunk().to_arrow()
         array = array.cast(pa.large_string()) if array.type != pa.large_string() else array
-        digits = np.frombuffer(array.buffers()[2], ">u8", count=count * width // 8, offset=array.offset * width)
-        digits = digits.reshape(count, width // 8)[:, :4]
+        pairs = np.frombuffer(array.buffers()[2], np.uint16, count=count * width // 2, offset=array.offset * width)
+        pairs = pairs.reshape(count, width // 2)[:, :16]
         for first in range(0, count, _IN_CACHE):
-            words[first : first + _IN_CACHE] = _numbers(digits[first : first + _IN_CACHE].astype(np.uint64))
-    return words[:, 0] << np.uint64(32) | words[:, 1], words[:, 2] << np.uint64(32) | words[:, 3]
+            some = slice(first, first + _IN_CACHE)
+            np.take(_OCTETS, pairs[some], out=octets[some], mode="wrap")  # any other mode copies once more
+    halves = octets.view(">u8").astype(np.uint64)
+    return halves[:, 0], halves[:, 1]
 
 
-def _numbers(digits: np.ndarray) -> np.ndarray:
-    """What eight hexadecimal digits in ASCII, the bytes of one uint64, say; in place."""
-    letters = digits >> np.uint64(6)
-    letters &= np.uint64(0x0101010101010101)
-    letters *= np.uint64(9)
-    digits &= np.uint64(0x0F0F0F0F0F0F0F0F)
-    digits += letters
-    for shift, mask in ((4, 0x00FF00FF00FF00FF), (8, 0x0000FFFF0000FFFF), (16, 0x00000000FFFFFFFF)):
-        digits |= digits >> np.uint64(shift)
-        digits &= np.uint64(mask)
-    return digits
-
-
-def published(hi: np.ndarray, lo: np.ndarray) -> pl.Series:
+def published(hi: np.ndarray, lo: np.ndarray) -> pa.StringArray:
     """Tokens as clean files show them: ``tok_`` and 32 lower-case hexadecimal digits."""
-    halves = np.stack([hi, lo], axis=1).astype(">u8")
-    raw = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(hi), [None, pa.py_buffer(halves.tobytes())])
-    texts = pl.Series("token", pl.from_arrow(raw.cast(pa.large_binary()))).bin.encode("hex")
-    marked = pl.concat_str(pl.lit(TOKEN_PREFIX), pl.col("token")).alias("token")
-    return pl.DataFrame({"token": texts}).select(marked)["token"]
+    count, first = len(hi), len(TOKEN_PREFIX) // 4
+    cells = np.empty((count, first + 8), np.uint32)  # four characters each
+    cells[:, :first] = np.frombuffer(TOKEN_PREFIX.encode(), np.uint32)
+    for place, half in ((first, hi), (first + 4, lo)):
+        cells[:, place : place + 4] = _DIGITS[half.astype(">u8").view(np.uint16).reshape(-1, 4)]
+    ends = np.arange(0, cells.nbytes + 1, cells.itemsize * cells.shape[1], dtype=np.int32)
+    return pa.StringArray.from_buffers(count, pa.py_buffer(ends), pa.py_buffer(cells))
+
+
+def _pairs_of_digits() -> np.ndarray:
+    """Two hexadecimal digits in ASCII for each octet, as one uint16 in the order of memory."""
+    return np.frombuffer("".join(f"{octet:02x}" for octet in range(256)).encode(), np.uint16)
+
+
+def _octets() -> np.ndarray:
+    """The octet for each two digits, by their uint16."""
+    octets = np.zeros(1 << 16, np.uint8)
+    octets[_pairs_of_digits()] = np.arange(256)
+    return octets
+
+
+def _digits() -> np.ndarray:
+    """Four digits for each two octets: a uint32 by a uint16, both in the order of memory."""
+    octets = np.arange(1 << 16, dtype=np.uint16).view(np.uint8)
+    return _pairs_of_digits()[octets].view(np.uint32)
+
+
+_OCTETS, _DIGITS = _octets(), _digits()
 
 
 def sentinel(name: str, kind: Kind) -> str:

@@ -163,7 +163,7 @@ class _Run:
                 low, high = start[number], start[number + 1]
                 rows = clean_rows(engine, prepared, part, start=low, stop=high)
                 path, schema = self.stage.new / part.name, clean_schema(prepared, part)
-                write(path, schema, rows, form=part.form, reading=part.written)
+                write(path, schema, rows, form=part.form, reading=part.written, random=prepared.tokens.values())
                 _check(path, part, schema, high - low - len(reached.gone_between(low, high)))
                 self._settle(part.name)
                 done += 1

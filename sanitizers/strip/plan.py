@@ -57,6 +57,11 @@ class Plan:
         return self.policy.published(self.reached.read.name)
 
     @property
+    def tokens(self) -> dict[int, str]:
+        """Columns of single identifiers that are published as tokens, by the number of their reference."""
+        return {number: ref.parts[0] for number, ref in self.published.items() if not ref.elements}
+
+    @property
     def changing(self) -> list[str]:
         """See `Policy.changing`."""
         return self.policy.changing(self.reached.read.name)

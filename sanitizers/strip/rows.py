@@ -52,13 +52,14 @@ def clean_rows(
     new = _Cells(engine.stream(changed)) if changed is not None else None
     tokens = _Tokens(engine, plan, stop)
     first = start
-    for batch in part.batches(schema.names):
+    read = [name for name in schema.names if name not in plan.tokens.values()] or schema.names[:1]
+    for batch in part.batches(read):
         last = first + batch.num_rows
         if last > stop:
             raise _other_rows(part)
         kept = np.flatnonzero(~plan.marks.gone[first:last])
         raw = batch if len(kept) == batch.num_rows else batch.filter(pa.array(~plan.marks.gone[first:last]))
-        columns = dict(zip(schema.names, raw.columns, strict=True)) | tokens.of_rows(kept + first)
+        columns = dict(zip(read, raw.columns, strict=True)) | tokens.of_rows(kept + first)
         if new is not None:
             columns |= new.of_rows(kept + first, part)
         own = {field.name: _typed(columns[field.name], field.type) for field in schema}
@@ -100,7 +101,7 @@ class _Tokens:
 
     def __init__(self, engine: Engine, plan: Plan, stop: int) -> None:
         self._engine, self._tokens, self._stop = engine, plan.reached.read.tokens, stop
-        self._refs = {number: ref.parts[0] for number, ref in plan.published.items() if not ref.elements}
+        self._refs = plan.tokens
         self._first, self._last = 0, 0
         self._held: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
 
@@ -113,7 +114,7 @@ class _Tokens:
         for number, column in self._refs.items():
             if len(rows):
                 there, hi, lo = (own[rows - self._first] for own in self._held[number])
-                found[column] = _emptied(published(hi, lo).to_arrow().cast(pa.string()), ~there)
+                found[column] = _emptied(published(hi, lo), ~there)
             else:
                 found[column] = pa.array([], pa.string())
         return found

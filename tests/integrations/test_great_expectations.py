@@ -44,7 +44,7 @@ def test_published_tokens_need_no_key(check):
     kinds = Kinds.parse("arrest_number: {scope: record, pattern: '[BKMQS][0-9]{8}'}")
     numbers = pl.Series(["M17654502", "K17000001"])
     own = tokenise(numbers, name=ARREST, kind=kinds[ARREST], key=Key("ab" * 32))
-    frame = pd.DataFrame({"arrest": published(own.hi, own.lo).to_list()})
+    frame = pd.DataFrame({"arrest": published(own.hi, own.lo).to_pylist()})
     assert check(frame, key_file=None) == {"success": False, "columns": {"arrest": 1}}
     assert check(frame[1:], key_file=None) == {"success": True, "columns": {"arrest": 0}}
 

@@ -215,7 +215,7 @@ def tokens(repository: Repository, numbers: set[str]) -> Sought:
     """Arrest numbers as clean files write them."""
     given = pl.Series(sorted(numbers))
     made = tokenise(given, name="arrest_number", kind=repository.kinds["arrest_number"], key=Key(KEY))
-    return {"token": {token.removeprefix("tok_").upper() for token in published(made.hi, made.lo)}}
+    return {"token": {token.removeprefix("tok_").upper() for token in published(made.hi, made.lo).to_pylist()}}
 
 
 def plain(numbers: pd.Series) -> pd.Series:

@@ -189,7 +189,7 @@ def _seal_one_that_is_named(road: Road, candidates: pd.DataFrame, complaints: pd
 
     kind = road.kinds["complaint_number"]
     tokens = tokenise(pl.Series(complaints.tolist()), name="complaint_number", kind=kind, key=Key(KEY))
-    by_token = dict(zip(published(tokens.hi, tokens.lo).to_list(), complaints, strict=True))
+    by_token = dict(zip(published(tokens.hi, tokens.lo).to_pylist(), complaints, strict=True))
     day = dt.date(2019, 12, 30).isoformat()
     event = {"kind": "complaint_number", "identifier": by_token[candidates["candidate"].iloc[0]], "action": "seal",
              "statute": "CPL 160.50", "effective_on": day, "recorded_on": day, "case": ""}  # fmt: skip
