@@ -11,11 +11,12 @@ import csv
 import glob
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import pyarrow as pa
 import pyarrow.csv
@@ -27,6 +28,7 @@ from sanitizers.engine import lines
 from sanitizers.engine.types import without_views
 from sanitizers.errors import ConfigurationError, Fault, Faults, SourceFailure
 
+T = TypeVar("T")
 Form = Literal["parquet", "csv", "lines"]
 FORMS: dict[str, Form] = {".parquet": "parquet", ".csv": "csv"}
 SOURCE_FORMS: dict[str, Form] = {**FORMS, ".jsonl": "lines", ".ndjson": "lines"}
@@ -126,7 +128,7 @@ class RawFile:
         try:
             wanted = pa.schema([self.schema.field(name) for name in columns])
             with pa.parquet.ParquetFile(self.path) as file:
-                for batch in file.iter_batches(batch_size=ROWS, columns=list(columns)):
+                for batch in file.iter_batches(batch_size=ROWS, columns=list(columns), use_threads=False):
                     named = batch.select(wanted.names)
                     yield named if named.schema.equals(wanted) else named.cast(wanted)
         except (pa.ArrowException, OSError) as error:
@@ -337,3 +339,13 @@ def fixed_folder(pattern: str) -> Path:
     parts = Path(os.path.normpath(Path(pattern).absolute())).parts
     fixed = next((i for i, part in enumerate(parts) if re.search(r"[*?\[]", part)), len(parts) - 1)
     return Path(*parts[:fixed])
+
+
+def ahead(items: Iterable[T]) -> Iterator[T]:
+    """The same items, the next one made while one is used."""
+    stream = iter(items)
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, stream, None)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(next, stream, None)
+            yield item

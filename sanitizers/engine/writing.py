@@ -5,21 +5,17 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Collection, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute
 import pyarrow.parquet
 
-from sanitizers.engine.forms import ROWS, Form, Reading
+from sanitizers.engine.forms import ROWS, Form, Reading, ahead
 from sanitizers.engine.interrupts import interruptible
 from sanitizers.engine.lines import rewritten
 from sanitizers.errors import EngineFailure, Fault, SealproofError
-
-T = TypeVar("T")
 
 
 def write(
@@ -51,7 +47,7 @@ def write(
         with pa.parquet.ParquetWriter(
             path, schema, use_dictionary=False, write_statistics=told, compression=packed
         ) as writer:
-            for rows in _ahead(_groups(batches)):
+            for rows in ahead(_groups(batches)):
                 writer.write_table(rows, row_group_size=ROWS)
         return
     if form == "lines":
@@ -85,16 +81,6 @@ def _groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
             waiting, count = table.slice(ROWS).to_batches(), count - ROWS
     if count:
         yield pa.Table.from_batches(waiting).combine_chunks()
-
-
-def _ahead(items: Iterable[T]) -> Iterator[T]:
-    """The same items, the next one made while one is used."""
-    stream = iter(items)
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(next, stream, None)
-        while (item := coming.result()) is not None:
-            coming = pool.submit(next, stream, None)
-            yield item
 
 
 def _header(names: list[str], reading: Reading) -> str:

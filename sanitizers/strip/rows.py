@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from sanitizers.engine.contract import ROW, Engine, Part
-from sanitizers.engine.forms import RawFile
+from sanitizers.engine.forms import RawFile, ahead
 from sanitizers.engine.lines import LINE
 from sanitizers.errors import Fault, PublishFailure
 from sanitizers.identifiers import published
@@ -53,7 +53,7 @@ def clean_rows(
     tokens = _Tokens(engine, plan, stop)
     first = start
     read = [name for name in schema.names if name not in plan.tokens.values()] or schema.names[:1]
-    for batch in part.batches(read):
+    for batch in ahead(part.batches(read)):
         last = first + batch.num_rows
         if last > stop:
             raise _other_rows(part)
