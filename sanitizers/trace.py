@@ -14,6 +14,7 @@ from pathlib import Path
 import ibis
 import ibis.expr.types as ir
 import numpy as np
+import polars as pl
 import pyarrow as pa
 
 from sanitizers.documents import maybe_cell, nearest_column, other_delimiter
@@ -371,7 +372,7 @@ def each_once(numbers: np.ndarray) -> np.ndarray:
     >>> each_once(np.array([3, 1, 3])).tolist()
     [1, 3]
     """
-    ordered = np.sort(numbers)
+    ordered = pl.Series(numbers).sort().to_numpy()
     fresh = np.ones(len(ordered), bool)
     fresh[1:] = ordered[1:] != ordered[:-1]
     return ordered if fresh.all() else ordered[fresh]

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute
@@ -80,6 +79,12 @@ class _Survey:
         ends = np.searchsorted(files[order], np.arange(1, len(self.start) - 1))
         return np.split(values[order], ends)
 
+    def share(self, files: list[list[np.ndarray]], rows: np.ndarray, values: np.ndarray) -> None:
+        """Give each file the values of its rows."""
+        for own, some in zip(files, self.split(rows, values), strict=True):
+            if len(some):
+                own.append(some)
+
     def accounts(self) -> Iterator[Account]:
         """See `accounts`."""
         references = self.read.source.references
@@ -126,12 +131,10 @@ class _Column:
         marks = survey.marks
         own = marks.ref == number
         row, pos, via = marks.row[own], marks.pos[own], marks.via[own]
-        tokens = survey.engine.fetch(self._tokens(number))
-        prefix, stands = tokens["hi"].to_numpy(), tokens["row"].to_numpy()
+        gone = _placed(row, pos) if ref.elements else None
         empty = marks.gone | self._emptied()
-        stays = ~empty[stands]
+        self.stayed, self.held = self._prefixes(number, empty, gone)
         if ref.elements:
-            stays &= ~np.isin(_placed(stands, tokens["pos"].to_numpy()), _placed(row, pos))
             first = np.lexsort((via, row))  # a row of a list counts for its first link
             row, via = row[first], via[first]
             once = np.ones(len(row), bool)
@@ -140,16 +143,35 @@ class _Column:
         files, links = len(survey.start) - 1, len(marks.links)
         counted = np.bincount(survey.file_of(row) * links + via, minlength=files * links)
         self._hits = counted.reshape(files, links)
-        self.held = survey.split(stands, prefix) if survey.holding else []
-        self.stayed = survey.split(stands[stays], prefix[stays])
         if ref.elements:
             absent = _joined(survey.read.tally.missing.get(number, []))
             self._absent = survey.by_file(absent[~empty[absent]])
 
-    def _tokens(self, number: int) -> ir.Table:
-        tokens = self.survey.read.tokens
-        columns = ["hi", "row", "pos"] if self.ref.elements else ["hi", "row"]
-        return tokens.filter(tokens.ref == number, tokens.row >= 0).select(*columns)
+    def _prefixes(
+        self, number: int, empty: np.ndarray, gone: np.ndarray | None
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Prefixes of the tokens that stay in each file, and of those that it held, where that was asked for.
+
+        Parameters
+        ----------
+        empty
+            Rows in which nothing of the column is left.
+        gone
+            Of a list, the places of the elements that go.
+        """
+        survey, tokens = self.survey, self.survey.read.tokens
+        stayed: list[list[np.ndarray]] = [[] for _ in survey.read.parts]
+        held: list[list[np.ndarray]] = [[] for _ in survey.read.parts]
+        columns = ["hi", "row"] if gone is None else ["hi", "row", "pos"]
+        for batch in survey.engine.stream(tokens.filter(tokens.ref == number, tokens.row >= 0).select(*columns)):
+            prefix, stands = batch["hi"].to_numpy(), batch["row"].to_numpy()
+            stays = ~empty[stands]
+            if gone is not None:
+                stays &= ~np.isin(_placed(stands, batch["pos"].to_numpy()), gone)
+            survey.share(stayed, stands[stays], prefix[stays])
+            if survey.holding:
+                survey.share(held, stands, prefix)
+        return list(map(_joined_prefixes, stayed)), list(map(_joined_prefixes, held))
 
     def _emptied(self) -> np.ndarray:
         """Rows in which a seal empties this column."""
@@ -178,6 +200,10 @@ class _Column:
 
 def _joined(rows: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate([np.empty(0, np.int64), *rows])
+
+
+def _joined_prefixes(some: Sequence[np.ndarray]) -> np.ndarray:
+    return np.concatenate([np.empty(0, np.uint64), *some])
 
 
 def _placed(row: np.ndarray, pos: np.ndarray) -> np.ndarray:

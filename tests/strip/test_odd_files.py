@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from sanitizers.engine.forms import ROWS, RawFile, Reading
 from sanitizers.errors import COULD_NOT_CHECK, USAGE
 from tests.cli_world import SEALED, World, department, world
 from tests.test_bad_input import refused, unpublished
@@ -92,3 +96,12 @@ def test_a_value_of_another_type_is_found_before_anything_is_stripped(world: Wor
 def test_unknown_rules_are_found_before_anything_is_stripped(world: World) -> None:
     world.amend("sealing.yaml", "rules: us-ny", "rules: us-nj")
     refused(world.check(), USAGE, "no shipped rules of that name")
+
+
+def test_a_parquet_file_is_read_a_piece_at_a_time(tmp_path: Path) -> None:
+    table = pa.table({"n": np.random.default_rng(1).integers(0, 1 << 60, 24 * ROWS)})
+    pq.write_table(table, tmp_path / "n.parquet", row_group_size=ROWS)
+    before, most = pa.total_allocated_bytes(), 0
+    for _ in RawFile(tmp_path / "n.parquet", "n.parquet", Reading()).batches(["n"]):
+        most = max(most, pa.total_allocated_bytes() - before)
+    assert most < table.nbytes / 3
