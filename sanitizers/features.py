@@ -32,6 +32,9 @@ from sanitizers.queries import TIE, Query, queries, quoted
 from sanitizers.strip.receipt import RECEIPT, Receipt
 from sanitizers.trace import clean_files
 
+READY = Path(__file__).parent / "ready"
+"""Queries for arrests data that a user copies, and the lines of a policy that declare them."""
+
 FORMAT = 1
 _FRACTIONS = frozenset({"FLOAT", "DOUBLE", "DECIMAL"})
 _WHOLE = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"})
@@ -343,4 +346,4 @@ def _one_zero(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.if_else(pc.is_nan(column), float("nan"), pc.add(column, 0.0))
 
 
-__all__ = ["CHAIN", "compute", "recompute"]
+__all__ = ["CHAIN", "READY", "compute", "recompute"]
