@@ -1,6 +1,7 @@
 -- Evidenced label: are two complaints of one offense known to be by one hand?
 -- 1: a person was arrested on both for that offense, at most two days apart. 0: both are in such a pair of their own, on
--- both a person was arrested for that offense in one precinct, at most seven days apart, and nobody was ever arrested on both.
+-- both a person was arrested for that offense in one precinct in one week, from Monday on, and nobody was ever arrested on
+-- both.
 -- Row: such a pair, complaint a before b by number; every other pair is unlabelled, and no row says so. A pair that is
 -- known only from an arrest is gone without it, and is no 0: a 0 needs evidence of its own.
 -- As of: all arrests on record. known_on is the day from which a 1 was known, and from which both complaints of a 0 stood
@@ -34,7 +35,9 @@ standing AS (
     SELECT complaint_number, offense, min(known_on) AS known_on FROM paired GROUP BY complaint_number, offense
 ),
 known AS (
-    SELECT hand.complaint_number, hand.person_id, hand.offense, hand.precinct, hand.day, standing.known_on
+    SELECT
+        hand.complaint_number, hand.person_id, hand.offense, hand.precinct, standing.known_on,
+        date_trunc('week', hand.arrested_on) AS week
     FROM hand
     JOIN standing ON standing.complaint_number = hand.complaint_number AND standing.offense = hand.offense
 ),
@@ -46,7 +49,7 @@ apart AS (
     JOIN known AS other
         ON other.precinct = one.precinct
         AND other.offense = one.offense
-        AND other.day BETWEEN one.day - 7 AND one.day + 7
+        AND other.week = one.week
         AND other.complaint_number > one.complaint_number
         AND other.person_id <> one.person_id
 ),

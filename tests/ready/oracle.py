@@ -6,7 +6,6 @@ import datetime as dt
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
 Row = tuple[Any, ...]
@@ -140,7 +139,7 @@ def same_hand(world: World) -> list[Row]:
             stands_a = [day for pair, day in positive.items() if a in pair[:2] and pair[2] == offense]
             stands_b = [day for pair, day in positive.items() if b in pair[:2] and pair[2] == offense]
             met = one.precinct is not None and one.precinct == other.precinct and offense == other.offense
-            near = abs(days(one.arrest_date, other.arrest_date)) <= 7
+            near = one.arrest_date.isocalendar()[:2] == other.arrest_date.isocalendar()[:2]
             on_a = {hand.person_id for hand in hands if hand.complaint_number == a}
             on_b = {hand.person_id for hand in hands if hand.complaint_number == b}
             if a < b and met and near and stands_a and stands_b and not on_a & on_b:
