@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -39,6 +39,7 @@ FORMAT = 1
 _FRACTIONS = frozenset({"FLOAT", "DOUBLE", "DECIMAL"})
 _WHOLE = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"})
 _NAME = re.compile(r'"?(\w+)"?(?:\."(\w+)")?')
+T = TypeVar("T")
 _EXACT = (None, "", "min", "max", "count")
 _ROUNDED = frozenset({"round", "floor", "ceil", "ceiling", "trunc"})
 
@@ -99,12 +100,12 @@ def compute(policy: Policy, *, clean: Path, out: Path, names: Sequence[str] | No
         publish.publishing(out, mark=CHAIN, named=digest.made_files) as stage,
         _computed(policy, plan, clean, stage.scratch) as (connection, receipt),
     ):
-        for name in plan if names is None else names:
-            path = stage.new / f"{name}.parquet"
-            with pa.parquet.ParquetWriter(path, plan[name].schema) as writer:
-                for rows in _rows(connection, plan[name]):
+        for query, tables in _answers(connection, plan, plan if names is None else names):
+            path = stage.new / f"{query.name}.parquet"
+            with pa.parquet.ParquetWriter(path, query.schema) as writer:
+                for rows in tables:
                     writer.write_table(rows, row_group_size=ROWS)
-            outputs[name] = digest.of_file(path)
+            outputs[query.name] = digest.of_file(path)
         chain = {
             "format": FORMAT,
             "made_by": "features",
@@ -126,8 +127,8 @@ def recompute(policy: Policy, clean: Path, name: str) -> str:
     """
     plan = _needed(queries(policy), [name])
     with _computed(policy, plan, clean, None) as (connection, _):
-        batches = (batch for rows in _rows(connection, plan[name]) for batch in rows.to_batches())
-        return digest.of_content(plan[name].schema, batches)
+        query, tables = next(_answers(connection, plan, [name]))
+        return digest.of_content(query.schema, (batch for rows in tables for batch in rows.to_batches()))
 
 
 def _apart(out: Path, clean: Path) -> None:
@@ -157,16 +158,27 @@ def _needed(plan: dict[str, Query], names: Sequence[str] | None) -> dict[str, Qu
 def _computed(
     policy: Policy, plan: dict[str, Query], clean: Path, scratch: Path | None
 ) -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
-    """Yield a connection that holds the features of `plan`, and the SHA-256 of the receipt."""
+    """Yield a connection that can reach the clean files of `plan` and nothing else, and the SHA-256 of the receipt."""
     files = _clean_files(policy, plan, clean)
     receipt = _check_published(clean, files)
     engine = DuckDB(scratch)
     with engine:
-        connection = engine.confined(files)
-        for query in plan.values():
-            _check_bound(connection, query)
-            _execute(connection, query, f"CREATE TABLE {quoted(query.name)} AS {query.cast}")
-        yield connection, receipt
+        yield engine.confined(files), receipt
+
+
+def _answers(
+    connection: duckdb.DuckDBPyConnection, plan: dict[str, Query], names: Iterable[str]
+) -> Iterator[tuple[Query, Iterator[pa.Table]]]:
+    """Yield the answers of some queries, each after those that it reads; only what others read is held in the engine."""
+    read = frozenset[str]().union(*(query.reads for query in plan.values()))
+    for name, query in plan.items():
+        _check_bound(connection, query)
+        answer = query.cast
+        if name in read:
+            _execute(connection, query, f"CREATE TABLE {quoted(name)} AS {answer}")
+            answer = f"SELECT * FROM {quoted(name)}"  # noqa: S608 - a quoted name
+        if name in names:
+            yield query, _rows(connection, query, answer)
 
 
 def _clean_files(policy: Policy, plan: dict[str, Query], clean: Path) -> dict[str, tuple[RawFile, ...]]:
@@ -284,11 +296,16 @@ def _has_fraction(node: dict[str, Any]) -> bool:
 def _execute(
     connection: duckdb.DuckDBPyConnection, query: Query, sql: str, bound: Sequence[Any] = ()
 ) -> duckdb.DuckDBPyConnection:
-    """Run a statement for a query; the engine's own words are withheld, because they may quote the data."""
+    """Run a statement for a query."""
+    return _asked(connection, query, lambda: connection.execute(sql, bound))
+
+
+def _asked(connection: duckdb.DuckDBPyConnection, query: Query, work: Callable[[], T]) -> T:
+    """Let the engine work for a query; its own words are withheld, because they may quote the data."""
     try:
         with interruptible():
-            return connection.execute(sql, bound)
-    except duckdb.Error as error:
+            return work()
+    except (duckdb.Error, pa.ArrowException) as error:
         tie = TIE.search(str(error))
         unfit = isinstance(error, duckdb.DataError | duckdb.InvalidInputException)
         kind = type(error).__name__
@@ -325,11 +342,11 @@ def _runs(connection: duckdb.DuckDBPyConnection, query: Query, counted: str) -> 
     return True
 
 
-def _rows(connection: duckdb.DuckDBPyConnection, query: Query) -> Iterator[pa.Table]:
-    """Yield the rows of a computed feature in total order, `ROWS` at a time, with one zero and one NaN."""
+def _rows(connection: duckdb.DuckDBPyConnection, query: Query, answer: str) -> Iterator[pa.Table]:
+    """Yield the rows of a feature in total order, `ROWS` at a time, with one zero and one NaN."""
     waiting = query.schema.empty_table()
-    ordered = f"SELECT * FROM {quoted(query.name)} ORDER BY ALL NULLS FIRST"  # noqa: S608 - a quoted name
-    for batch in _execute(connection, query, ordered).to_arrow_reader(ROWS):
+    reader = _execute(connection, query, f"{answer} ORDER BY ALL NULLS FIRST").to_arrow_reader(ROWS)
+    while (batch := _asked(connection, query, partial(next, reader, None))) is not None:
         rows = pa.Table.from_batches([batch]).cast(query.schema)
         waiting = pa.concat_tables([waiting, pa.table([_one_zero(column) for column in rows.columns], rows.schema)])
         while waiting.num_rows >= ROWS:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, ClassVar
 
@@ -152,7 +153,7 @@ class Query:
     reads: frozenset[str]
     types: dict[str, tuple[str, pa.DataType]]
 
-    @property
+    @cached_property
     def sql(self) -> str:
         """The query as the engine gets it: every name quoted, so that none is read as a function."""
         return self.tree.sql(
