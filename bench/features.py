@@ -85,7 +85,7 @@ def _arrests(random: np.random.Generator, days: np.ndarray, arrests: int, first:
     """Persons with two arrests in the mean; a quarter of the arrests are on the complaint of one nearby."""
     rows = len(days)
     number = first + np.arange(rows)
-    person = np.minimum(random.exponential(arrests / 4, rows), arrests).astype(np.int64)
+    person = random.exponential(arrests / 4, rows).astype(np.int64)
     person = np.where(random.random(rows) < 0.05, np.roll(person, 1), person)
     complaint = number - random.integers(1, 4, rows) * (random.random(rows) < 0.25)
     return pa.table(

@@ -169,7 +169,7 @@ def _computed(
 def _answers(
     connection: duckdb.DuckDBPyConnection, plan: dict[str, Query], names: Iterable[str]
 ) -> Iterator[tuple[Query, Iterator[pa.Table]]]:
-    """Yield the answers of some queries, each after those that it reads; only what others read is held in the engine."""
+    """Yield the answers of some queries, each after those that it reads; what others read is held in the engine."""
     read = frozenset[str]().union(*(query.reads for query in plan.values()))
     for name, query in plan.items():
         _check_bound(connection, query)
