@@ -103,7 +103,7 @@ class Checked:
         ConfigurationError, SourceFailure
             The latter if nothing was found, and something could not be looked at.
         """
-        left = [replace(fault, problem=f"not checked: {fault.problem}") for fault in self.unchecked]
+        left = [replace(fault, problem=f"{fault.problem} (not checked)") for fault in self.unchecked]
         if self.findings:
             raise ConfigurationError(*(finding.fault for finding in self.findings), *left)
         if left:
