@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from sanitizers.check import Checked
-from tests.cli_world import World, department, world
+from tests.cli_world import department, world
 from tests.open_policies import CANARY, PLANTS, Department, departments
 
 __all__ = ["department", "world"]

@@ -31,13 +31,16 @@ def reach_findings(policy: Policy, kinds: Kinds, places: Places, snapshot: Snaps
     may = _barred(policy, {name for name, kind in kinds.items() if kind.scope != "person"})
     named = _named(snapshot) & kinds.keys() if snapshot else set()
     does = _barred(policy, named) if named else may
+    told: set[str] = set()
     for name, source in policy.sources.items():
         mentioned = {kind for text in source.text.values() for kind in text.mentions}
-        if not ({ref.kind for ref in source.references} | mentioned) & does:
+        kinds_read = {ref.kind for ref in source.references}
+        if not (kinds_read | mentioned) & does:
+            told |= kinds_read
             yield _unreachable(policy, kinds, places, name, does=does)
-            continue
+    for name, source in policy.sources.items():
         for ref in source.references:
-            if ref.kind not in may:
+            if ref.kind not in may | told:
                 yield _never_barred(policy, kinds, places, name, ref=ref, may=may)
     yield from _unread(policy, places)
 
