@@ -66,7 +66,7 @@ def check_policy(path: Path, kinds: Kinds) -> Checked:
     found += reach_findings(policy, kinds, places, snapshot)
     found += column_findings(policy, kinds, places, rows)
     found += tell_findings(policy, kinds, places, rows)
-    found += order_findings(policy, schemas)
+    found += order_findings(policy, kinds, schemas)
     return Checked(tuple(found), tuple(unchecked))
 
 

@@ -73,7 +73,8 @@ def _key_of_relation(relation: exp.Expr, policy: Policy, features: Mapping[str, 
         return ()
     name, inside = relation.name.lower(), relation.parent
     while inside is not None:
-        own = [cte for cte in getattr(inside, "ctes", ()) if cte.alias.lower() == name and relation not in cte.walk()]
+        ctes = [cte for cte in getattr(inside, "ctes", ()) if cte.alias.lower() == name]
+        own = [cte for cte in ctes if all(node is not relation for node in cte.walk())]
         if own:
             return _key_of_answer(own[0].this, policy, features)
         inside = inside.parent

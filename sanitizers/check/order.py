@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import duckdb
+import polars as pl
 import pyarrow as pa
 from sqlglot import ErrorLevel, exp
 from sqlglot.dialects.duckdb import DuckDB as Dialect
@@ -16,8 +18,10 @@ from sanitizers.check.passages import Text
 from sanitizers.documents import read_text
 from sanitizers.errors import Fault, Faults, gathered
 from sanitizers.features import SUMS_FLOATS, add_unfilled, check_bound, float_sums, unfilled
+from sanitizers.identifiers import Kinds, canonical
 from sanitizers.policy import Policy
 from sanitizers.queries import Query, by_place, parsed, queries, refused
+from sanitizers.scan.columns import known_anywhere
 
 INSTEAD = {
     "first": "min", "any_value": "min", "arbitrary": "min", "mode": "min", "last": "max", "nth_value": "max",
@@ -38,8 +42,10 @@ class _Written:
     tree: exp.Query
 
 
-def order_findings(policy: Policy, schemas: Mapping[str, pa.Schema]) -> Iterator[Finding]:
+def order_findings(policy: Policy, kinds: Kinds, schemas: Mapping[str, pa.Schema]) -> Iterator[Finding]:
     """What is wrong with the feature queries, judged on their text and on the engine's plan of them.
+
+    A passage that an identifier is written into is not repeated: there is nothing to paste then.
 
     Parameters
     ----------
@@ -53,14 +59,23 @@ def order_findings(policy: Policy, schemas: Mapping[str, pa.Schema]) -> Iterator
                 text = read_text(policy.resolve(feature.sql))
                 written[name] = _Written(feature.sql, Text.of(text), parsed(text, feature.sql))
     trees = {name: own.tree for name, own in written.items()}
-    found = [finding for own in written.values() for finding in _by_text(own, policy, trees)]
+    found = [_without_identifiers(one, kinds) for own in written.values() for one in _by_text(own, policy, trees)]
     plan: dict[str, Query] = {}
     with gathered(faults):
         plan = queries(policy)
     told = {_place(finding.fault) for finding in found}
     yield from found
     yield from (Finding("setting", fault) for fault in dict.fromkeys(faults) if _place(fault) not in told)
-    yield from _by_plan(plan, written, schemas)
+    yield from (_without_identifiers(one, kinds) for one in _by_plan(plan, written, schemas))
+
+
+def _without_identifiers(finding: Finding, kinds: Kinds) -> Finding:
+    written = " ".join(f"{own.text} {own.instead_of}" for own in finding.proposals)
+    told = re.findall(r"'((?:[^']|'')*)'", written)
+    texts = pl.Series(told, dtype=pl.String)
+    held = any(canonical(texts, kind).count() for kind in known_anywhere(kinds).values()) if told else False
+    remedy = "write it without the identifier that stands in it, and check again"
+    return Finding(finding.check, replace(finding.fault, remedy=remedy)) if held else finding
 
 
 def _place(fault: Fault) -> tuple[str, str, str, int | None]:

@@ -24,6 +24,7 @@ ROWS = 1000
 BYTES = 1 << 18
 _DEEPEST = 1 << 17  # rows of a row group that are decoded on the way to a place in it
 _STEP = 250
+_LAST = 2  # number of the last place
 
 
 def sample(parts: Sequence[Part]) -> pa.Table:
@@ -74,7 +75,7 @@ def _rows_of(part: Part) -> Iterator[pa.RecordBatch]:
         yield from _parquet(part)
     elif part.form == "lines":
         yield from _lines_of(part)
-    elif part.reading.delimiter.encode(part.written.encoding) == part.reading.delimiter.encode("ascii"):
+    elif "\n,".encode(part.written.encoding)[-2:] == b"\n,":
         yield from _csv(part)
     else:
         yield from _first(part)
@@ -156,9 +157,10 @@ def _lines_of(file: RawFile) -> Iterator[pa.RecordBatch]:
     pieces = [piece.removeprefix(codecs.BOM_UTF8) for piece in _pieces(file)]
     blocks = [Block(piece, where=str(file.path)) for piece in pieces if piece]
     names = list(dict.fromkeys(name for block in blocks for name in block.names))
-    for block in blocks if names else ():
-        columns = [block.column(name) for name in names]
-        yield pa.record_batch(columns, names=names).slice(0, 3 * ROWS // len(pieces))
+    most = 3 * ROWS // len(pieces)
+    for number, block in enumerate(blocks if names else ()):
+        rows = pa.record_batch([block.column(name) for name in names], names=names)
+        yield rows.slice(max(rows.num_rows - most, 0) if number == _LAST else 0, most)
 
 
 def _csv(file: RawFile) -> Iterator[pa.RecordBatch]:
@@ -168,7 +170,8 @@ def _csv(file: RawFile) -> Iterator[pa.RecordBatch]:
         for number, piece in enumerate(pieces):
             text = piece.decode(encoding)
             rows = _within(text, file) if number else _cells(text, file)[1:]
-            cells = [row for row in rows if len(row) == len(schema)][: 3 * ROWS // len(pieces)]
+            whole, most = [row for row in rows if len(row) == len(schema)], 3 * ROWS // len(pieces)
+            cells = whole[-most:] if number == _LAST else whole[:most]
             columns = list(zip(*cells, strict=True)) or [()] * len(schema)
             yield pa.record_batch([pa.array([cell or None for cell in own], pa.string()) for own in columns], schema)
     except UnicodeDecodeError:
