@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
 from sanitizers.check import Checked, check_policy
@@ -79,16 +81,20 @@ def test_every_such_query_is_mended_by_what_is_to_be_pasted(word: str) -> None:
     add_feature(made, f"bad_{word}", *BAD[word])
     before = made.check()
     assert [one.check for one in before.findings] == ["order"]
-    assert before.findings[0].fault.line == 1 + BAD[word][0][: BAD[word][0].index(word if word != "limit" else "LIMIT")].count("\n") or word == "count"
+    passage = "LIMIT" if word == "limit" else word
+    assert before.findings[0].fault.line == 1 + BAD[word][0].partition(passage)[0].count("\n")
     made.paste(before.findings[0].proposals[0])
     assert made.check().findings == ()
 
 
 def departments_with(*names: str) -> Department:
     """A department that is always the same."""
-    from hypothesis import find
+    return deepcopy(_drawn(frozenset(names)))
 
-    return find(departments(), lambda made: set(names) <= set(made.sources), settings=settings(database=None))
+
+@cache
+def _drawn(names: frozenset[str]) -> Department:
+    return find(departments(), lambda made: names <= set(made.sources), settings=settings(database=None))
 
 
 # -- what only the text of a query shows ------------------------------------------------------------------------------
