@@ -29,6 +29,8 @@ KINDS = Kinds.parse(
 )
 WORDS = ["officers", "responded", "to", "the", "premises", "and", "saw", "nobody", "there", "again", CANARY]
 
+OFFENSES = [f"{what} OF THE {which} DEGREE AT NIGHT" for what in ("BURGLARY", "ROBBERY") for which in ("FIRST", "SECOND", "THIRD")]
+
 
 @dataclass(repr=False)
 class Department:
@@ -116,7 +118,7 @@ def departments(draw: st.DrawFn) -> Department:
             "photo_number": f"{chance.randrange(10**9, 10**10)}" if chance.random() < 0.7 else None,
             "person_id": chance.choice(persons),
             "arrest_date": f"2019-{chance.randrange(1, 13):02}-{chance.randrange(1, 28):02}",
-            "offense": chance.choice(["BURGLARY", "GRAND LARCENY OF THE THIRD DEGREE", CANARY, None]),
+            "offense": chance.choice([*OFFENSES, CANARY, None]),
             "age": chance.choice([None, *range(16, 60)]),
             "x": chance.choice([0.5, 1.25, 99.0]),
         }
@@ -182,7 +184,7 @@ def _complaint(chance: random.Random, arrests: list[dict[str, Any]], has: dict[s
         "suspect_age": chance.randrange(16, 60) if cleared else None,
         "status": "CLOSED" if cleared else "OPEN",
         "premise": chance.choice(["STREET", "BAR", CANARY, None]),
-        "reported": f"2019-05-{chance.randrange(1, 31):02}",
+        "reported": f"2019-05-{chance.randrange(1, 31):02} {chance.randrange(24):02}:{chance.randrange(60):02}",
     }
     if has["narrative"]:
         told = " ".join(chance.choices(WORDS, k=chance.randrange(6, 12)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
@@ -23,7 +24,7 @@ def column_findings(policy: Policy, kinds: Kinds, places: Places, rows: Mapping[
     names = {ref.parts[0]: ref.kind for own in policy.sources.values() for ref in own.references if len(ref.parts) == 1}
     for name, sampled in rows.items():
         source = policy.sources[name]
-        spoken_of = {part.partition(".")[0] for ref in source.references for part in ref.parts}
+        spoken_of = {re.split(r"\.|\[\]", part)[0] for ref in source.references for part in ref.parts}
         spoken_of |= {*source.text, *source.not_identifiers}
         silent = sampled.select([column for column in sampled.column_names if column not in spoken_of])
         found: dict[str, Likeness] = {}
