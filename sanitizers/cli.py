@@ -191,19 +191,18 @@ def policy_group() -> None:
 @policy_group.command()
 @policy_option
 @kinds_option
-def check(policy_path: Path, kinds_path: Path) -> None:
-    """Check the policy against kinds and raw sources."""
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.pass_context
+def check(context: click.Context, policy_path: Path, kinds_path: Path, form: str) -> None:
+    """Check the policy against kinds, raw sources and feature queries: exit 0 nothing found, 2 findings."""
+    from sanitizers.check import check_policy
     from sanitizers.identifiers import Kinds
-    from sanitizers.policy import Policy
-    from sanitizers.queries import queries
-    from sanitizers.register.rules import Rules
-    from sanitizers.trace import check_columns, raw_files
 
-    policy = Policy.load(policy_path)
-    Rules.find(policy.rules, policy.folder)
-    policy.against(Kinds.load(kinds_path))
-    check_columns(policy, raw_files(policy))
-    queries(policy)
+    checked = check_policy(policy_path, Kinds.load(kinds_path))
+    if form == "json":
+        click.echo(checked.to_json(), nl=False)
+        context.exit(checked.exit_code)
+    checked.stop()
     click.echo("the policy fits its sources", err=True)
 
 

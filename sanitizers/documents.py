@@ -91,7 +91,7 @@ def read_text(path: Path) -> str:
     raise ConfigurationError(Fault(problem, "name an existing UTF-8 file", where=str(path)))
 
 
-def _line_of(text: str, location: tuple[str | int, ...]) -> int | None:
+def line_of(text: str, location: tuple[str | int, ...]) -> int | None:
     """Line of a key path in YAML text, 1-based; the deepest key that can be found."""
     found: int | None = None
     node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -208,7 +208,7 @@ def as_model(model: type[T] | Any, content: Any, *, text: str, where: str) -> T:
     except ValidationError as error:
         for entry in error.errors(include_url=False, include_input=False, include_context=True):
             location = tuple(entry["loc"])
-            line = _line_of(text, location)
+            line = line_of(text, location)
             key = ".".join(str(part) for part in location)
             if entry["type"] == "extra_forbidden":
                 remedy = nearest(str(location[-1]), _known_keys(model, location))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from sanitizers.documents import nearest, nearest_column
 from sanitizers.engine.duckdb import DuckDB
 from sanitizers.engine.forms import ROWS, RawFile
 from sanitizers.engine.interrupts import interruptible
+from sanitizers.engine.types import survives
 from sanitizers.errors import ConfigurationError, EngineFailure, Fault, Faults, PublishFailure, SourceFailure
 from sanitizers.policy import Policy
 from sanitizers.queries import TIE, Query, queries, quoted
@@ -36,6 +37,7 @@ READY = Path(__file__).parent / "ready"
 """Queries for arrests data that a user copies, and the lines of a policy that declare them."""
 
 FORMAT = 1
+SUMS_FLOATS = "sums floats, whose last digits depend on the order of rows"
 _FRACTIONS = frozenset({"FLOAT", "DOUBLE", "DECIMAL"})
 _WHOLE = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"})
 _NAME = re.compile(r'"?(\w+)"?(?:\."(\w+)")?')
@@ -172,7 +174,7 @@ def _answers(
     """Yield the answers of some queries, each after those that it reads; what others read is held in the engine."""
     read = frozenset[str]().union(*(query.reads for query in plan.values()))
     for name, query in plan.items():
-        _check_bound(connection, query)
+        check_bound(connection, query)
         answer = query.cast
         if name in read:
             _execute(connection, query, f"CREATE TABLE {quoted(name)} AS {answer}")
@@ -212,8 +214,52 @@ def _check_published(clean: Path, files: dict[str, tuple[RawFile, ...]]) -> str:
 # -- what the engine makes of a query ---------------------------------------------------------------------------------
 
 
-def _check_bound(connection: duckdb.DuckDBPyConnection, query: Query) -> None:
-    """Check names, columns and types of a query before any row is read."""
+@contextmanager
+def unfilled(schemas: Mapping[str, pa.Schema]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection that holds tables without any row, for queries to be looked at and not run.
+
+    Parameters
+    ----------
+    schemas
+        By name. Columns of a type that queries do not see are left out.
+    """
+    with DuckDB() as engine:
+        connection = engine.confined({})
+        for name, schema in schemas.items():
+            add_unfilled(connection, name, schema)
+        yield connection
+
+
+def add_unfilled(connection: duckdb.DuckDBPyConnection, name: str, schema: pa.Schema) -> None:
+    """Put one more table without any row beside the others."""
+    seen = pa.schema([field for field in schema if survives(field.type)])
+    connection.register("sealproof_schema", seen.empty_table())
+    connection.execute(f"CREATE TABLE {quoted(name)} AS SELECT * FROM sealproof_schema")  # noqa: S608 - a quoted name
+    connection.unregister("sealproof_schema")
+
+
+def float_sums(connection: duckdb.DuckDBPyConnection, query: Query) -> int:
+    """How many aggregates of a query, as the engine plans it, sum floats.
+
+    Raises
+    ------
+    ConfigurationError
+        The engine cannot make it out.
+    """
+    planned = _plan(connection, query, query.cast)
+    if planned["error"]:
+        raise ConfigurationError(_unbound(connection, query, planned))
+    return sum(_sums_floats(node) for node in _nodes(planned))
+
+
+def check_bound(connection: duckdb.DuckDBPyConnection, query: Query) -> None:
+    """Check names, columns and types of a query before any row is read.
+
+    Raises
+    ------
+    ConfigurationError
+        A column that is not there, an answer with other columns than declared, a sum over floats, a cast that rounds.
+    """
     bound = _plan(connection, query, query.sql)
     if bound["error"]:
         raise ConfigurationError(_unbound(connection, query, bound))
@@ -258,8 +304,8 @@ def _fraction_faults(plan: Any, query: Query) -> Iterator[Fault]:
     """Find aggregates over floats, and casts that round as the engine likes."""
     for node in _nodes(plan):
         if _sums_floats(node):
-            problem, remedy = "sums floats, whose last digits depend on the order of rows", "CAST(x AS DECIMAL(18, 6))"
-            yield Fault(problem, remedy, where=query.where, column=node["name"], line=query.line_of("sum", "avg"))
+            remedy = "CAST(x AS DECIMAL(18, 6))"
+            yield Fault(SUMS_FLOATS, remedy, where=query.where, column=node["name"], line=query.line_of("sum", "avg"))
         elif _rounds(node):
             problem = "casts a fraction to a whole number, which engines round differently"
             yield Fault(problem, "CAST(ROUND(x) AS BIGINT)", where=query.where)
@@ -363,4 +409,6 @@ def _one_zero(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.if_else(pc.is_nan(column), float("nan"), pc.add(column, 0.0))
 
 
-__all__ = ["CHAIN", "READY", "compute", "recompute"]
+__all__ = [
+    "CHAIN", "READY", "SUMS_FLOATS", "add_unfilled", "check_bound", "compute", "float_sums", "recompute", "unfilled"
+]  # fmt: skip

@@ -239,7 +239,7 @@ def queries(policy: Policy) -> dict[str, Query]:
 
 def _query(policy: Policy, name: str, feature: Feature, where: str) -> Query:
     path = policy.resolve(where)
-    tree = _parsed(read_text(path), where)
+    tree = parsed(read_text(path), where)
     faults = Faults(_faults(tree, where))
     reads = frozenset(_tables(tree, policy, where, faults))
     types = _declared(name, feature, faults)
@@ -248,7 +248,14 @@ def _query(policy: Policy, name: str, feature: Feature, where: str) -> Query:
     return Query(name, where, digest.of_file(path), tree, reads, types)
 
 
-def _parsed(text: str, where: str) -> exp.Query:
+def parsed(text: str, where: str) -> exp.Query:
+    """Parse a query.
+
+    Raises
+    ------
+    ConfigurationError
+        Not SQL, or not one SELECT.
+    """
     line = None
     statements = None
     try:
@@ -271,6 +278,11 @@ def _line(node: exp.Expr) -> int | None:
 
 def _faults(tree: exp.Query, where: str) -> Iterator[Fault]:
     """Tell what a query may not say, whatever it reads."""
+    return (fault for _, fault in refused(tree, where))
+
+
+def refused(tree: exp.Query, where: str) -> Iterator[tuple[exp.Expr, Fault]]:
+    """What a query may not say, whatever it reads, each with the fault."""
     for node in tree.walk():
         called = isinstance(node, exp.Anonymous)
         word = _word(node)
@@ -280,7 +292,7 @@ def _faults(tree: exp.Query, where: str) -> Iterator[Fault]:
         elif not called and type(node).__name__ not in _NODES:
             why = _REASONS.get(word, ("is not used in features", "say it another way"))
         if why is not None:
-            yield Fault(*why, where=where, column=word, line=_line(node))
+            yield node, Fault(*why, where=where, column=word, line=_line(node))
 
 
 def _word(node: exp.Expr) -> str:
@@ -299,7 +311,7 @@ def _misused(node: exp.Expr) -> _Why | None:
             return _ORDER
         case exp.Window() if node.args.get("alias"):
             return "is a named window", "write it out after OVER"
-        case exp.Window() if _by_place(node) and not node.args.get("order"):
+        case exp.Window() if by_place(node) and not node.args.get("order"):
             return _ORDER
         case exp.With() if node.args.get("recursive"):
             return "is recursive", "say it without RECURSIVE"
@@ -312,7 +324,7 @@ def _misused(node: exp.Expr) -> _Why | None:
     return None
 
 
-def _by_place(window: exp.Window) -> bool:
+def by_place(window: exp.Window) -> bool:
     """Tell whether the answer tells rows apart that the window's ORDER BY may leave equal."""
     frame = window.args.get("spec")
     rows = frame is not None and str(frame.args.get("kind", "")).upper() == "ROWS"
@@ -321,7 +333,7 @@ def _by_place(window: exp.Window) -> bool:
 
 def _guard_ties(tree: exp.Query) -> None:
     """Make every such window stop the query where its ORDER BY leaves two rows equal."""
-    for window in reversed([window for window in tree.find_all(exp.Window) if _by_place(window)]):
+    for window in reversed([window for window in tree.find_all(exp.Window) if by_place(window)]):
         keys = [*window.args.get("partition_by", []), *(ordered.this for ordered in window.args["order"].expressions)]
         count = exp.Anonymous(this="count", expressions=[exp.Star()])
         equal = exp.Window(this=count, partition_by=[key.copy() for key in keys])
@@ -390,4 +402,4 @@ def _declared(name: str, feature: Feature, faults: Faults) -> dict[str, tuple[st
     return types
 
 
-__all__ = ["FUNCTIONS", "TIE", "Query", "queries", "quoted", "stored_as"]
+__all__ = ["FUNCTIONS", "TIE", "Query", "by_place", "parsed", "queries", "quoted", "refused", "stored_as"]

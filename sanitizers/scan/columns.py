@@ -11,6 +11,8 @@ values are possible again.
 
 In the plain bytes of a file, where anything may touch anything, only whole words count, and only those that no cell
 has shown.
+
+Without a snapshot, `likenesses` tells from names and from a sample of cells which columns look like identifiers at all.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -26,7 +29,17 @@ import pyarrow as pa
 
 from sanitizers.documents import maybe_cell
 from sanitizers.engine.contract import Lookup, mentions_of
-from sanitizers.identifiers import TOKEN_PREFIX, Key, Kind, Kinds, Tokens, as_text, join_parts, tokenise
+from sanitizers.identifiers import (
+    TOKEN_PREFIX,
+    Key,
+    Kind,
+    Kinds,
+    Tokens,
+    as_text,
+    canonical,
+    join_parts,
+    tokenise,
+)
 from sanitizers.register.snapshot import Snapshot, among
 from sanitizers.scan.escapes import with_escapes
 from sanitizers.scan.unfold import unfold
@@ -38,6 +51,13 @@ BYTES = "plain bytes of the file"
 UNTOLD = "a name that may be a cell"
 _NUMBER = r"\d+(?:\.\d*)+|[\pL\pN]*\d{7}[\pL\pN]*"  # a number with its fraction, or a word with enough digits
 _NAME = re.compile(r"[\w.\[\] #:/-]{0,64}")
+_SOME = 0.1
+_DATE = r"^\s*(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}|\d{1,2}:\d{2})"
+_NUMBERS = frozenset({"number", "no", "num", "nr", "nbr", "id", "key"})
+_WRITTEN = (
+    pa.types.is_string, pa.types.is_large_string, pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal128,
+    pa.types.is_null,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -129,8 +149,7 @@ class Search:
 
     def _searched(self) -> dict[str, Kind]:
         """Kinds with so many identifiers that they are known wherever they stand."""
-        kinds = self._snapshot.kinds
-        return {name: kind for name, kind in kinds.items() if kind.form is not None and kind.possible >= LARGE}
+        return known_anywhere(self._snapshot.kinds)
 
     def findings(self) -> list[Finding]:
         """What was found, most certain first."""
@@ -218,6 +237,111 @@ class Search:
         seen.hits.update(hits.tolist())
         if not declared:
             seen.fitting.update(tokens.hi.tolist())
+
+
+def known_anywhere(kinds: Kinds) -> dict[str, Kind]:
+    """Kinds with so many identifiers that one is known wherever it stands."""
+    return {name: kind for name, kind in kinds.items() if kind.form is not None and kind.possible >= LARGE}
+
+
+# -- what columns look like -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """A column that looks like identifiers of a kind.
+
+    Parameters
+    ----------
+    column
+        Its name as a policy writes it: ``a[]`` for the elements of a list.
+    why
+        What tells: its name, its values, or both.
+    share
+        Share of its distinct filled cells, of those that were looked at, that fit the kind; between 0 and 1.
+    """
+
+    column: str
+    kind: str
+    why: Literal["name", "values", "name and values"]
+    share: float
+
+
+def likenesses(
+    kinds: Kinds, rows: pa.Table, *, names: Mapping[str, str] | None = None, missing: Iterable[str] = ()
+) -> list[Likeness]:
+    """Which columns look like identifiers of which kind, the likeliest kind of a column first.
+
+    A name tells if it has the words of the kind's name. Values tell if a tenth of the distinct cells fit the kind as
+    they are written, no zeros put back, and are no dates; of kinds with fewer than 10**7 possible identifiers only the
+    name tells. A name that no value bears out does not tell, unless there are no values. Kinds with parts are not
+    looked for.
+
+    Parameters
+    ----------
+    kinds
+        The kinds to look for.
+    rows
+        What `sanitizers.scan.sample.sample` has taken from a source.
+    names
+        Columns of other sources that are known to hold a kind, by name.
+    missing
+        Texts that mean "no reference".
+
+    Examples
+    --------
+    >>> kinds = Kinds.parse("arrest_number: {scope: record, pattern: '[BKMQS][0-9]{8}'}")
+    >>> rows = pa.table({"ARREST_NO": [None, None], "ref": ["m17-654502", "x"], "age": [31, 22]})
+    >>> [(found.column, found.kind, found.why, found.share) for found in likenesses(kinds, rows)]
+    [('ARREST_NO', 'arrest_number', 'name', 0.0), ('ref', 'arrest_number', 'values', 0.5)]
+    """
+    found = []
+    for column in rows.column_names:
+        cells = _looked_at(rows[column], frozenset(missing))
+        if cells is not None:
+            name, texts = cells
+            own = [_likeness(f"{column}{name}", texts, kind, kinds[kind], (names or {}).get(column)) for kind in kinds]
+            found += sorted((one for one in own if one), key=lambda one: (one.why == "values", -one.share))
+    return found
+
+
+def _looked_at(column: pa.ChunkedArray, missing: frozenset[str]) -> tuple[str, pl.Series] | None:
+    """Distinct texts of a column, or of the elements of its lists with ``[]``; None where it holds no identifiers."""
+    whole: pa.Array = column.combine_chunks()
+    mark = ""
+    if pa.types.is_list(whole.type) or pa.types.is_large_list(whole.type):
+        whole, mark = whole.flatten(), "[]"
+    held = whole.type.value_type if pa.types.is_dictionary(whole.type) else whole.type
+    if not any(is_(held) for is_ in _WRITTEN):
+        return None
+    texts = as_text(whole).drop_nulls().unique()
+    return mark, texts.filter(~texts.is_in(["", *missing]))
+
+
+def _likeness(column: str, texts: pl.Series, name: str, kind: Kind, known: str | None) -> Likeness | None:
+    if kind.form is None:
+        return None
+    named = known == name or _words(name) <= _words(column)
+    cells = texts.filter(~texts.str.contains(_DATE))
+    forms = canonical(cells, kind if named else kind.model_copy(update={"width": None}))
+    share = (len(forms) - forms.null_count()) / len(texts) if len(texts) else 0.0
+    if named and (share or not len(texts)):
+        return Likeness(column, name, "name and values" if share else "name", share)
+    if named or kind.possible < LARGE or share < _SOME:
+        return None
+    return Likeness(column, name, "values", share)
+
+
+def _words(name: str) -> frozenset[str]:
+    """Words of a name; what only says that it is a number is one word.
+
+    Examples
+    --------
+    >>> _words("ArrestNo") == _words("arrest_number") == _words("ARREST NUMBER")
+    True
+    """
+    words = (word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+", name))
+    return frozenset("number" if word in _NUMBERS else word for word in words)
 
 
 def shown(name: str) -> str:

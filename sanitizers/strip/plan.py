@@ -72,12 +72,17 @@ class Plan:
         return self.policy.travelling(self.reached.read.name)
 
     def types(self, schema: pa.Schema) -> dict[str, pa.DataType]:
-        """Types of the columns of a part as they are published: tokens are texts, dictionaries their values."""
-        own = {name: plain(schema.field(name).type) for name in schema.names}
-        for ref in self.published.values():
-            if ref.parts[0] in own:
-                own[ref.parts[0]] = pa.list_(pa.string()) if ref.elements else pa.string()
-        return own
+        """See `published_types`."""
+        return published_types(self.policy, self.reached.read.name, schema)
+
+
+def published_types(policy: Policy, name: str, schema: pa.Schema) -> dict[str, pa.DataType]:
+    """Types of the columns of a source as they are published: tokens are texts, dictionaries their values."""
+    own = {column: plain(schema.field(column).type) for column in schema.names}
+    for ref in policy.published(name).values():
+        if ref.parts[0] in own:
+            own[ref.parts[0]] = pa.list_(pa.string()) if ref.elements else pa.string()
+    return own
 
 
 def plan(engine: Engine, reached: Reached, policy: Policy, kinds: Kinds) -> Plan:
