@@ -172,7 +172,7 @@ def snapshot(
     from sanitizers.keeper import take_snapshot
     from sanitizers.policy import Policy
 
-    policy = Policy.load(policy_path)
+    policy = Policy.load(policy_path, os.environ)
     told = take_snapshot(
         folder, policy, kinds=Kinds.load(kinds_path), key=_key(key_file), as_of=as_of, known_at=known_at,
         out=out or policy.resolve(policy.register_.snapshot),
@@ -193,16 +193,18 @@ def policy_group() -> None:
 @kinds_option
 def check(policy_path: Path, kinds_path: Path) -> None:
     """Check the policy against kinds and raw sources."""
+    from sanitizers.engine.duckdb import DuckDB
     from sanitizers.identifiers import Kinds
     from sanitizers.policy import Policy
     from sanitizers.queries import queries
     from sanitizers.register.rules import Rules
-    from sanitizers.trace import check_columns, raw_files
+    from sanitizers.trace import check_columns, raw_parts
 
-    policy = Policy.load(policy_path)
+    policy = Policy.load(policy_path, os.environ)
     Rules.find(policy.rules, policy.folder)
     policy.against(Kinds.load(kinds_path))
-    check_columns(policy, raw_files(policy))
+    with DuckDB() as engine:
+        check_columns(policy, raw_parts(engine, policy, empty=True))
     queries(policy)
     click.echo("the policy fits its sources", err=True)
 
@@ -223,7 +225,7 @@ def strip(
     from sanitizers.keeper import planned_strip, strip_with_register
     from sanitizers.policy import Policy
 
-    policy = Policy.load(policy_path)
+    policy = Policy.load(policy_path, os.environ)
     snapshot, key = _snapshot_path(policy, snapshot_path), _key(key_file)
     if plan_only:
         work = planned_strip(policy, snapshot=snapshot, key=key, register=register_folder, out=out, keeper=keeper)
