@@ -98,7 +98,7 @@ def hold(
                 faults.extend(_misfits(connection, own, columns[own]))
             if not faults:
                 _copy(connection, own, columns[own], name=name, empty=empty)
-                faults.extend(_no_texts(connection, own, columns[own], name=name))
+                faults.extend(() if empty else _no_texts(connection, own, columns[own], name=name))
         faults.stop(SourceFailure)
     if _stamp(database) != before:
         problem = "changed while it was being read; nothing was published"
@@ -216,7 +216,7 @@ def _is_view(connection: duckdb.DuckDBPyConnection, schema: str, name: str, faul
 
 def _copied(column: str) -> str:
     name = _quoted(column)
-    return f"name a copy: CREATE TABLE copied AS SELECT …, CAST({name} AS TEXT) AS {name} FROM …"
+    return f"name a copy: CREATE TABLE copied AS SELECT …, CAST({name} AS TEXT) AS {name} FROM …"  # noqa: S608 - words
 
 
 def _viewed(column: str) -> str:
@@ -262,32 +262,36 @@ def _copy(
     order = [*(column for column in wanted.order if column in columns)]
     order += [column for column in columns if column not in order]
     by = ", ".join(f"{_quoted(column)} NULLS FIRST" for column in order)
-    cells = ", ".join(_cell(column, kind) for column, kind in columns.items())
+    cells = ", ".join(_cell(column, kind, wanted.database.make) for column, kind in columns.items())
     rows = f"SELECT {cells} FROM {_table(wanted)} {'LIMIT 0' if empty else f'ORDER BY {by}'}"  # noqa: S608
     failed = Fault(*_damaged(wanted), where=wanted.place)
     _tried(lambda: connection.execute(f"CREATE TABLE memory.main.{_quoted(name)} AS {rows}"), failed)
 
 
+def _cell(column: str, kind: str, make: Make) -> str:
+    """A column as it is held: what DuckDB hands out as text is text, and a text of SQLite that is no UTF-8 is null."""
+    name = _quoted(column)
+    if kind in ("UUID", "JSON"):
+        return f"{name}::VARCHAR AS {name}"
+    return f"TRY(decode(encode({name}))) AS {name}" if kind == "VARCHAR" and make == "sqlite" else name
+
+
 def _no_texts(
     connection: duckdb.DuckDBPyConnection, wanted: Wanted, columns: Mapping[str, str], *, name: str
 ) -> Iterator[Fault]:
-    """Columns of texts that are no UTF-8, of which DuckDB makes sure only in its own files."""
+    """Columns of SQLite with texts that are no UTF-8: fewer cells are held than there are."""
     texts = [column for column, kind in columns.items() if kind == "VARCHAR"]
-    if wanted.database.make == "duckdb" or not texts:
+    if wanted.database.make != "sqlite" or not texts:
         return
-    tests = [f"count({_quoted(column)}) - count(TRY(decode(encode({_quoted(column)}))))" for column in texts]
     failed = Fault(*_damaged(wanted), where=wanted.place)
-    [counts] = _rows(connection, f"SELECT {', '.join(tests)} FROM memory.main.{_quoted(name)}", [], failed)  # noqa: S608
-    for column, count in zip(texts, counts, strict=True):
-        if count:
-            problem = f"{count} text(s) are no UTF-8"
+    counts = f"SELECT {', '.join(f'count({_quoted(column)})' for column in texts)} FROM "  # noqa: S608
+    [held] = _rows(connection, f"{counts} memory.main.{_quoted(name)}", [], failed)
+    asked = f"{counts} {_quoted(_split(wanted)[1])}"
+    [there] = _rows(connection, "SELECT * FROM sqlite_query(?, ?)", [_AT, asked], failed)
+    for column, own, all_of_them in zip(texts, held, there, strict=True):
+        if int(all_of_them) != own:
+            problem = f"{int(all_of_them) - own} text(s) are no UTF-8"
             yield Fault(problem, f"mend them, or {_copied(column)}", where=wanted.place, column=column)
-
-
-def _cell(column: str, kind: str) -> str:
-    """A column as it is held: what DuckDB hands out as text is text."""
-    name = _quoted(column)
-    return f"{name}::VARCHAR AS {name}" if kind in ("UUID", "JSON") else name
 
 
 def _table(wanted: Wanted) -> str:

@@ -63,7 +63,7 @@ class DuckDB(Engine):
         )
         self._raw.execute(f"LOAD '{encryption_extension()}'")
         self._raw.execute("SET temp_file_encryption = true")
-        self._raw.execute("SET TimeZone = 'UTC'")
+        self._raw.execute("SET GLOBAL TimeZone = 'UTC'")
         self._raw.execute("SET enable_progress_bar = false")  # it would go to stdout, which is for the machine
         self._idle = self._raw.cursor()  # asks nothing: a busy connection gives no other one
 
@@ -109,6 +109,7 @@ class DuckDB(Engine):
         def rows(columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
             sql = ibis.to_sql(held.select(*columns), dialect="duckdb")
             with idle.cursor() as own:
+                own.execute("SET enable_progress_bar = false")
                 reader = self._ask("read", lambda: own.execute(sql).to_arrow_reader(ROWS))
                 while (batch := self._ask("read", lambda: next(reader, None))) is not None:
                     yield batch
