@@ -323,7 +323,7 @@ class Policy(Strict):
         policy: Policy = documents.as_model(cls, content, text=text, where=str(path))
         variables = {own.postgres for own in policy.databases.values() if own.postgres}
         known = environment or {}
-        given = {name: SecretStr(known[name]) for name in variables if name in known}
+        given = {name: SecretStr(known[name]) for name in variables if known.get(name)}
         policy = policy.model_copy(update={"folder": path.parent, "connections": given})
         faults = Faults(_shape_faults(policy, str(path)))
         faults.stop(ConfigurationError)

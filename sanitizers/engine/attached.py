@@ -1,21 +1,20 @@
-"""Databases attached to DuckDB, read only: each wanted table is held once, all of one database in one transaction.
-
-What a scanner would change is refused by name. SQLite lets any cell hold anything, whatever its column declares, and
-the scanner would cut, round or reinterpret some of it: SQLite itself is asked first which columns hold what they say.
-"""
+"""Databases attached to DuckDB, read only: each wanted table is held once, all of one database in one transaction."""
 
 from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
 import duckdb
 
+from sanitizers.engine import scanned
 from sanitizers.engine.interrupts import interruptible
 from sanitizers.engine.tables import Database, Make, Wanted
 from sanitizers.errors import ConfigurationError, EngineFailure, Fault, Faults, SourceFailure
@@ -28,26 +27,8 @@ _KEPT = {
     "double", "decimal", "varchar", "blob", "date", "time", "timestamp", "timestamp_ns", "timestamp with time zone",
     "enum", "uuid",
 }  # fmt: skip
+_HAS_FLOATS = re.compile(r"FLOAT|DOUBLE|real|double precision|STRUCT|.*\[\]")
 _AT = "attached"
-# What SQLite must say of every cell of a column that the scanner reads as this type.
-_EXACT = 1 << 53  # whole numbers up to here are floats
-_FITS = {
-    "BIGINT": "typeof({0}) = 'integer'",
-    "DOUBLE": f"typeof({{0}}) = 'real' OR typeof({{0}}) = 'integer' AND {{0}} BETWEEN {-_EXACT} AND {_EXACT}",
-    "VARCHAR": "typeof({0}) = 'text'",
-    "BLOB": "typeof({0}) = 'blob'",
-    "DATE": "typeof({0}) = 'text' AND date({0}, '+0 days') = {0}",
-    "TIMESTAMP": "typeof({0}) = 'text' AND datetime({0}, '+0 days') = substr({0}, 1, 19) AND (length({0}) = 19 OR "
-    "length({0}) BETWEEN 21 AND 26 AND substr({0}, 20, 1) = '.' AND NOT substr({0}, 21) GLOB '*[^0-9]*')",
-}
-_TOLD = {
-    "BIGINT": "whole numbers",
-    "DOUBLE": "numbers that a float holds exactly",
-    "VARCHAR": "texts",
-    "BLOB": "bytes",
-    "DATE": "dates as YYYY-MM-DD",
-    "TIMESTAMP": "times as YYYY-MM-DD HH:MM:SS, with at most six digits of a second's parts",
-}
 
 
 def extension(called: str, *, missing: str, remedy: str) -> Path:
@@ -90,12 +71,11 @@ def hold(
     """
     before = _stamp(database)
     with _attached(connection, database), _transaction(connection, database):
-        faults = Faults()
+        faults = Faults(_encoding(connection, database))
         columns = {own: _columns(connection, own, faults) for own in wanted}
         faults.stop(ConfigurationError)
         for own, name in zip(wanted, names, strict=True):
-            if database.make == "sqlite" and not empty:
-                faults.extend(_misfits(connection, own, columns[own]))
+            faults.extend(() if empty else _misfits(connection, own, columns[own]))
             if not faults:
                 _copy(connection, own, columns[own], name=name, empty=empty)
                 faults.extend(() if empty else _no_texts(connection, own, columns[own], name=name))
@@ -174,34 +154,62 @@ def _where(database: Database) -> str:
     return f"databases.{database.name}"
 
 
-def _columns(connection: duckdb.DuckDBPyConnection, wanted: Wanted, faults: Faults) -> dict[str, str]:
-    """Names and types of a table's columns, as the scanner reads them."""
-    schema, name = _split(wanted)
+def _encoding(connection: duckdb.DuckDBPyConnection, database: Database) -> Iterator[Fault]:
+    """The fault of a PostgreSQL database that may give texts in anything but UTF-8."""
+    if database.make == "postgres":
+        asked = "SELECT current_setting('client_encoding') AS here, current_setting('server_encoding') AS there"
+        unreadable = Fault("cannot be asked for its encoding", "try again", where=_where(database))
+        [own] = _rows(connection, "SELECT * FROM postgres_query(?, ?)", [_AT, asked], unreadable)
+        if own[0] != "UTF8" or own[1] == "SQL_ASCII":
+            remedy = "write client_encoding=UTF8 into the variable; copy a database of SQL_ASCII into one of UTF8"
+            yield Fault("may give texts that are no UTF-8", remedy, where=_where(database))
+
+
+def _there(connection: duckdb.DuckDBPyConnection, wanted: Wanted, faults: Faults) -> bool:
+    """Whether the table is there, and nothing else could be meant by its name."""
+    make, (schema, name) = wanted.database.make, _split(wanted)
+    say = partial(faults.say, where=_where(wanted.database), column=f"sources.{wanted.source}.table")
     unreadable = Fault("its tables cannot be listed", "try again", where=_where(wanted.database))
-    found = _rows(
-        connection,
-        "SELECT schema_name, table_name, column_name, data_type FROM duckdb_columns() "
-        "WHERE database_name = ? ORDER BY schema_name, table_name, column_index",
-        [_AT],
-        unreadable,
-    )
-    own = {row[2]: row[3] for row in found if (row[0], row[1]) == (schema, name)}
-    where, place = _where(wanted.database), f"sources.{wanted.source}.table"
-    if wanted.database.make != "postgres" and _is_view(connection, schema, name, unreadable):
-        faults.say("is a view, which DuckDB would read in its own way", _copied("…"), where=where, column=place)
+    listed = "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = ?"
+    tables = _rows(connection, listed, [_AT], unreadable)
+    viewed = "SELECT schema_name, view_name FROM duckdb_views() WHERE database_name = ?"
+    if make != "postgres" and (schema, name) in _rows(connection, viewed, [_AT], unreadable):
+        say("is a view, which DuckDB would read in its own way", _remedy(make, "…"))
+    elif (schema, name) not in tables:
+        known = sorted(two if one == _SCHEMAS[make] else f"{one}.{two}" for one, two in tables)
+        close = difflib.get_close_matches(wanted.table, known, n=1, cutoff=0.5)
+        say("no such table", f"did you mean `{close[0]}`?" if close else f"none of its {len(known)} tables")
+    elif [f"{one}.{two}".casefold() for one, two in tables].count(f"{schema}.{name}".casefold()) > 1:
+        say("differs from another table in case only", "rename one")
+    else:
+        return True
+    return False
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, wanted: Wanted, faults: Faults) -> dict[str, str]:
+    """Names of a table's columns and their types: as PostgreSQL writes them, or as DuckDB reads them."""
+    if not _there(connection, wanted, faults):
         return {}
-    if not own:
-        known = {row[1] if row[0] == _SCHEMAS[wanted.database.make] else f"{row[0]}.{row[1]}" for row in found}
-        close = difflib.get_close_matches(wanted.table, sorted(known), n=1, cutoff=0.5)
-        remedy = f"did you mean `{close[0]}`?" if close else f"none of its {len(known)} tables"
-        faults.say("no such table", remedy, where=where, column=place)
-        return own
+    unreadable = Fault("its columns cannot be listed", "try again", where=wanted.place)
     relation = _tried(lambda: connection.sql(f"SELECT * FROM {_table(wanted)} LIMIT 0"), unreadable)  # noqa: S608
-    for column, kind in zip(relation.columns, relation.types, strict=True):
-        if not _kept(kind):
-            remedy = _viewed(column) if wanted.database.make == "postgres" else _copied(column)
-            faults.say(f"a column of type {kind} cannot be kept as it is", remedy, where=wanted.place, column=column)
-    return own
+    types = dict(zip(relation.columns, relation.types, strict=True))
+    columns = {column: str(kind) for column, kind in types.items()}
+    lost = {column for column, kind in types.items() if not _kept(kind)}
+    if wanted.database.make == "postgres":
+        own = _asked(connection, wanted, scanned.postgres_types(*_split(wanted)), unreadable)
+        columns = {column: told for column, told, _ in own}
+        lost |= {column for column, told, enum in own if not (enum or scanned.postgres_keeps(told))}
+    if columns.keys() != types.keys():
+        faults.say("has columns that differ in case only", "rename one", where=wanted.place)
+    for column in [column for column in columns if column in lost]:
+        told = f"a column of type {columns[column]} cannot be kept as it is"
+        faults.say(told, _remedy(wanted.database.make, column), where=wanted.place, column=column)
+    return columns
+
+
+def _asked(connection: duckdb.DuckDBPyConnection, wanted: Wanted, sql: str, fault: Fault) -> list[tuple[Any, ...]]:
+    """What a database answers itself, in the transaction that is open."""
+    return _rows(connection, f"SELECT * FROM {wanted.database.make}_query(?, ?)", [_AT, sql], fault)  # noqa: S608
 
 
 def _split(wanted: Wanted) -> tuple[str, str]:
@@ -209,18 +217,13 @@ def _split(wanted: Wanted) -> tuple[str, str]:
     return schema or _SCHEMAS[wanted.database.make], name
 
 
-def _is_view(connection: duckdb.DuckDBPyConnection, schema: str, name: str, fault: Fault) -> bool:
-    sql = "SELECT count(*) FROM duckdb_views() WHERE (database_name, schema_name, view_name) = (?, ?, ?)"
-    return bool(_rows(connection, sql, [_AT, schema, name], fault)[0][0])
-
-
-def _copied(column: str) -> str:
-    name = _quoted(column)
-    return f"name a copy: CREATE TABLE copied AS SELECT …, CAST({name} AS TEXT) AS {name} FROM …"  # noqa: S608 - words
-
-
-def _viewed(column: str) -> str:
-    return f"name a view that casts it: CAST({_quoted(column)} AS text)"
+def _remedy(make: Make, column: str) -> str:
+    """How to have a column in another type."""
+    name = scanned.quoted(column)
+    cast = f"SELECT …, CAST({name} AS TEXT) AS {name} FROM …"  # noqa: S608 - words
+    if make == "postgres":
+        return f"name a view that casts it: CREATE VIEW seen AS {cast}"
+    return f"name a copy: CREATE TABLE copied AS {cast}"
 
 
 def _kept(kind: Any) -> bool:
@@ -234,18 +237,17 @@ def _kept(kind: Any) -> bool:
 
 
 def _misfits(connection: duckdb.DuckDBPyConnection, wanted: Wanted, columns: Mapping[str, str]) -> Iterator[Fault]:
-    """Columns of SQLite that hold what they do not declare, and what the scanner would change."""
-    tests = []
-    for name, kind in columns.items():
-        cell = _quoted(name)
-        tests.append(f"count(*) FILTER (WHERE {cell} IS NOT NULL AND ({_FITS[kind].format(cell)}) IS NOT TRUE)")
-    asked = f"SELECT {', '.join(tests)} FROM {_quoted(_split(wanted)[1])}"  # noqa: S608
-    failed = Fault(*_damaged(wanted), where=wanted.place)
-    [counts] = _rows(connection, "SELECT * FROM sqlite_query(?, ?)", [_AT, asked], failed)
-    for (name, kind), count in zip(columns.items(), counts, strict=True):
+    """Columns that hold what the scanner would change."""
+    make, (schema, name) = wanted.database.make, _split(wanted)
+    tests = scanned.misfits(make, columns)
+    if not tests:
+        return
+    sql = scanned.selected([test for test, _ in tests.values()], schema, name, make)
+    [counts] = _asked(connection, wanted, sql, Fault(*_damaged(wanted), where=wanted.place))
+    for (column, (_, told)), count in zip(tests.items(), counts, strict=True):
         if int(count):
-            problem = f"{count} cell(s) are no {_TOLD[kind]}, which the column declares"
-            yield Fault(problem, f"mend them, or {_copied(name)}", where=wanted.place, column=name)
+            problem = f"{count} cell(s) are no {told}"
+            yield Fault(problem, f"mend them, or {_remedy(make, column)}", where=wanted.place, column=column)
 
 
 def _damaged(wanted: Wanted) -> tuple[str, str]:
@@ -259,21 +261,35 @@ def _damaged(wanted: Wanted) -> tuple[str, str]:
 def _copy(
     connection: duckdb.DuckDBPyConnection, wanted: Wanted, columns: Mapping[str, str], *, name: str, empty: bool
 ) -> None:
-    order = [*(column for column in wanted.order if column in columns)]
-    order += [column for column in columns if column not in order]
-    by = ", ".join(f"{_quoted(column)} NULLS FIRST" for column in order)
-    cells = ", ".join(_cell(column, kind, wanted.database.make) for column, kind in columns.items())
-    rows = f"SELECT {cells} FROM {_table(wanted)} {'LIMIT 0' if empty else f'ORDER BY {by}'}"  # noqa: S608
+    """Hold a table, ordered by its key, and by all its columns where the key does not tell rows apart."""
     failed = Fault(*_damaged(wanted), where=wanted.place)
-    _tried(lambda: connection.execute(f"CREATE TABLE memory.main.{_quoted(name)} AS {rows}"), failed)
+    key = [column for column in wanted.order if column in columns] or list(columns)
+    cells = ", ".join(_cell(column, kind, wanted.database.make) for column, kind in columns.items())
+    rows = f"SELECT {cells} FROM {_table(wanted)} {'LIMIT 0' if empty else _ordered(key, columns)}"  # noqa: S608
+    held = f"memory.main.{scanned.quoted(name)}"
+    _tried(lambda: connection.execute(f"CREATE TABLE {held} AS {rows}"), failed)
+    # The rows before and after one another: no window, so that it costs little.
+    names = [scanned.quoted(column) for column in key]
+    before = ", ".join(f"lag({own}) OVER () AS b{number}" for number, own in enumerate(names))
+    same = " AND ".join(f"{own} IS NOT DISTINCT FROM b{number}" for number, own in enumerate(names))
+    beside = f"SELECT {', '.join(names)}, {before}, row_number() OVER () AS n FROM {held}"  # noqa: S608
+    [[tied]] = _rows(connection, f"SELECT count(*) FROM ({beside}) WHERE n > 1 AND {same}", [], failed)  # noqa: S608
+    if tied:
+        by = _ordered([*key, *(column for column in columns if column not in key)], columns)
+        again = f"CREATE OR REPLACE TABLE {held} AS SELECT * FROM {held} {by}"  # noqa: S608
+        _tried(lambda: connection.execute(again), failed)
+
+
+def _ordered(names: Sequence[str], columns: Mapping[str, str]) -> str:
+    """The order of rows; as a key, DuckDB would take -0.0 for 0.0 and give it back so, in lists and structs too."""
+    keys = [f"{scanned.quoted(name)}{'::VARCHAR' if _HAS_FLOATS.match(columns[name]) else ''}" for name in names]
+    return f"ORDER BY {', '.join(f'{key} NULLS FIRST' for key in keys)}"
 
 
 def _cell(column: str, kind: str, make: Make) -> str:
-    """A column as it is held: what DuckDB hands out as text is text, and a text of SQLite that is no UTF-8 is null."""
-    name = _quoted(column)
-    if kind in ("UUID", "JSON"):
-        return f"{name}::VARCHAR AS {name}"
-    return f"TRY(decode(encode({name}))) AS {name}" if kind == "VARCHAR" and make == "sqlite" else name
+    """A column as it is held; a text of SQLite that is no UTF-8 is null."""
+    name = scanned.quoted(column)
+    return f"TRY(decode(encode({name}))) AS {name}" if (kind, make) == ("VARCHAR", "sqlite") else name
 
 
 def _no_texts(
@@ -283,24 +299,18 @@ def _no_texts(
     texts = [column for column, kind in columns.items() if kind == "VARCHAR"]
     if wanted.database.make != "sqlite" or not texts:
         return
-    failed = Fault(*_damaged(wanted), where=wanted.place)
-    counts = f"SELECT {', '.join(f'count({_quoted(column)})' for column in texts)} FROM "  # noqa: S608
-    [held] = _rows(connection, f"{counts} memory.main.{_quoted(name)}", [], failed)
-    asked = f"{counts} {_quoted(_split(wanted)[1])}"
-    [there] = _rows(connection, "SELECT * FROM sqlite_query(?, ?)", [_AT, asked], failed)
+    failed, counts = Fault(*_damaged(wanted), where=wanted.place), [f"count({scanned.quoted(one)})" for one in texts]
+    [held] = _rows(connection, f"SELECT {', '.join(counts)} FROM memory.main.{scanned.quoted(name)}", [], failed)  # noqa: S608
+    [there] = _asked(connection, wanted, scanned.selected(counts, *_split(wanted), "sqlite"), failed)
     for column, own, all_of_them in zip(texts, held, there, strict=True):
         if int(all_of_them) != own:
             problem = f"{int(all_of_them) - own} text(s) are no UTF-8"
-            yield Fault(problem, f"mend them, or {_copied(column)}", where=wanted.place, column=column)
+            yield Fault(problem, f"mend them, or {_remedy('sqlite', column)}", where=wanted.place, column=column)
 
 
 def _table(wanted: Wanted) -> str:
     schema, name = _split(wanted)
-    return f"{_AT}.{_quoted(schema)}.{_quoted(name)}"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+    return f"{_AT}.{scanned.quoted(schema)}.{scanned.quoted(name)}"
 
 
 def _rows(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ import pytest
 from sanitizers import digest
 from sanitizers.engine.duckdb import DuckDB
 from sanitizers.engine.tables import Database, Table, Wanted
-from sanitizers.errors import COULD_NOT_CHECK, USAGE, SourceFailure
+from sanitizers.errors import COULD_NOT_CHECK, USAGE
 from tests.cli_world import ARRESTS, CANARY, SEALED, World, department, world
 from tests.test_bad_input import refused, unpublished
 
@@ -112,6 +110,17 @@ def test_rows_that_share_a_key_are_ordered_by_their_other_columns(tmp_path: Path
         rows=[("b", 1), ("a", 2), ("a", 1), (None, 3)],
     )
     assert [tuple(row.values()) for row in rows_of(held(path))] == [(None, 3), ("a", 1), ("a", 2), ("b", 1)]
+
+
+def test_a_float_is_kept_bit_for_bit_also_as_a_key(tmp_path: Path, held: Held) -> None:
+    path = tmp_path / "cad.duckdb"
+    cells = [("-0.0", "[0.0, -0.0]"), ("0.0", "[-0.0, 0.0]"), ("-0.0", "[-0.0, 0.0]"), ("nan", "[1.0]")]
+    execute(path, "CREATE TABLE t (k DOUBLE, x DOUBLE[])", "INSERT INTO t VALUES (?::DOUBLE, ?::DOUBLE[])", rows=cells)
+    with duckdb.connect(str(path)) as connection:
+        there = connection.execute("SELECT k::VARCHAR, x::VARCHAR FROM t").fetchall()
+    told = [(str(row["k"]), str(row["x"])) for row in rows_of(held(path))]
+    assert told == sorted(there)
+    assert {key for key, _ in told} == {"-0.0", "0.0", "nan"}
 
 
 def test_a_composite_key_orders_by_all_its_columns(tmp_path: Path, held: Held) -> None:
