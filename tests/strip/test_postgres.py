@@ -35,7 +35,7 @@ def server(postgres_server: Server) -> Iterator[Server]:
     """The server, with the department's arrests."""
     postgres_server.sql("DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
     rows = [f"({', '.join(map(literal, row))})" for row in zip(*ARRESTS.values(), strict=True)]
-    postgres_server.sql(f"CREATE TABLE arrests ({COLUMNS})", f"INSERT INTO arrests VALUES {', '.join(rows)}")
+    postgres_server.sql(f"CREATE TABLE arrests ({COLUMNS})", f"INSERT INTO arrests VALUES {', '.join(rows)}")  # noqa: S608
     return postgres_server
 
 
@@ -94,7 +94,7 @@ HELD = [
 def test_types_come_out_as_they_stand(server: Server) -> None:
     columns = ", ".join(f"c{place} {kind}" for place, kind in enumerate(TYPES))
     server.sql("DROP TYPE IF EXISTS mood", "CREATE TYPE mood AS ENUM ('a', 'b')", f"CREATE TABLE t (k int, {columns})")
-    server.sql(f"INSERT INTO t VALUES (1, {', '.join(TYPES.values())}), (2{', NULL' * len(TYPES)})")
+    server.sql(f"INSERT INTO t VALUES (1, {', '.join(TYPES.values())}), (2{', NULL' * len(TYPES)})")  # noqa: S608
     with DuckDB() as engine, duckdb.connect() as plain:
         [table] = engine.attach(wanted(server, "t")).values()
         own = pa.Table.from_batches(table.batches(table.schema.names), table.schema)
@@ -144,7 +144,7 @@ def test_a_cell_that_would_change_is_refused_by_name(cad: World, server: Server,
     server.sql(f"ALTER TABLE arrests ADD COLUMN odd {kind}")
     assert cad.strip().code == 0
     before = digest.of_folder(cad / "clean")
-    server.sql(f"UPDATE arrests SET odd = {cell} WHERE arrest_number = '{SEALED}'")
+    server.sql(f"UPDATE arrests SET odd = {cell} WHERE arrest_number = '{SEALED}'")  # noqa: S608
     refused(cad.strip(), COULD_NOT_CHECK, "cad: arrests, odd", "1 cell(s)", "CREATE VIEW")
     assert digest.of_folder(cad / "clean") == before
     server.sql(
@@ -277,7 +277,7 @@ def test_a_table_that_holds_what_it_held_is_taken_over(cad: World, server: Serve
     assert "1 file(s) to read" not in cad.strip("--keeper", cad / "keeper", "--plan").out
     assert cad.strip("--keeper", cad / "keeper").code == 0
     assert (cad / "clean/arrests.parquet").stat().st_ino == inode
-    server.sql(f"UPDATE arrests SET age = age + 1 WHERE note = '{CANARY}'")
+    server.sql(f"UPDATE arrests SET age = age + 1 WHERE note = '{CANARY}'")  # noqa: S608
     assert "  arrests.parquet\n" in cad.strip("--keeper", cad / "keeper", "--plan").out
     assert cad.strip("--keeper", cad / "keeper").code == 0
     assert pq.read_table(cad / "clean/arrests.parquet")["age"].to_pylist() == [46, 22, 19]
