@@ -130,10 +130,7 @@ def _attached(connection: duckdb.DuckDBPyConnection, database: Database) -> Iter
 
 def _unreachable(make: Make) -> tuple[str, str]:
     if make == "postgres":
-        return (
-            "cannot be reached, or lets nobody in with what the variable holds",
-            "try it with psql, mend the variable",
-        )
+        return "cannot be reached, or lets nobody in with what the variable holds", "try it with psql; mend it"
     return f"cannot be opened as {_TITLES[make]}: damaged, or in use by another program", "try again when it is free"
 
 
@@ -169,7 +166,7 @@ def _there(connection: duckdb.DuckDBPyConnection, wanted: Wanted, faults: Faults
     """Whether the table is there, and nothing else could be meant by its name."""
     make, (schema, name) = wanted.database.make, _split(wanted)
     say = partial(faults.say, where=_where(wanted.database), column=f"sources.{wanted.source}.table")
-    unreadable = Fault("its tables cannot be listed", "try again", where=_where(wanted.database))
+    unreadable = _unread(wanted)
     listed = "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = ?"
     tables = _rows(connection, listed, [_AT], unreadable)
     viewed = "SELECT schema_name, view_name FROM duckdb_views() WHERE database_name = ?"
@@ -190,7 +187,7 @@ def _columns(connection: duckdb.DuckDBPyConnection, wanted: Wanted, faults: Faul
     """Names of a table's columns and their types: as PostgreSQL writes them, or as DuckDB reads them."""
     if not _there(connection, wanted, faults):
         return {}
-    unreadable = Fault("its columns cannot be listed", "try again", where=wanted.place)
+    unreadable = _unread(wanted)
     relation = _tried(lambda: connection.sql(f"SELECT * FROM {_table(wanted)} LIMIT 0"), unreadable)  # noqa: S608
     types = dict(zip(relation.columns, relation.types, strict=True))
     columns = {column: str(kind) for column, kind in types.items()}
@@ -243,26 +240,27 @@ def _misfits(connection: duckdb.DuckDBPyConnection, wanted: Wanted, columns: Map
     if not tests:
         return
     sql = scanned.selected([test for test, _ in tests.values()], schema, name, make)
-    [counts] = _asked(connection, wanted, sql, Fault(*_damaged(wanted), where=wanted.place))
+    [counts] = _asked(connection, wanted, sql, _unread(wanted))
     for (column, (_, told)), count in zip(tests.items(), counts, strict=True):
         if int(count):
             problem = f"{count} cell(s) are no {told}"
             yield Fault(problem, f"mend them, or {_remedy(make, column)}", where=wanted.place, column=column)
 
 
-def _damaged(wanted: Wanted) -> tuple[str, str]:
-    """What is said where the rows cannot be read to their end."""
+def _unread(wanted: Wanted) -> Fault:
+    """What is said where a table cannot be read to its end."""
+    problem, remedy = "cannot be read: damaged, or in use by another program", "try again when it is free"
     if wanted.database.make == "postgres":
-        problem = "cannot be read to its end: the database went away, or holds a value that cannot be kept"
-        return problem, "try again; if it stays so, name a view that casts the column to text"
-    return "cannot be read to its end: damaged, or in use by another program", "try again when it is free"
+        problem = "cannot be read: the database went away, or does not let this role read it"
+        remedy = "try again, or grant the role SELECT"
+    return Fault(problem, remedy, where=wanted.place)
 
 
 def _copy(
     connection: duckdb.DuckDBPyConnection, wanted: Wanted, columns: Mapping[str, str], *, name: str, empty: bool
 ) -> None:
     """Hold a table, ordered by its key, and by all its columns where the key does not tell rows apart."""
-    failed = Fault(*_damaged(wanted), where=wanted.place)
+    failed = _unread(wanted)
     key = [column for column in wanted.order if column in columns] or list(columns)
     cells = ", ".join(_cell(column, kind, wanted.database.make) for column, kind in columns.items())
     rows = f"SELECT {cells} FROM {_table(wanted)} {'LIMIT 0' if empty else _ordered(key, columns)}"  # noqa: S608
@@ -299,7 +297,7 @@ def _no_texts(
     texts = [column for column, kind in columns.items() if kind == "VARCHAR"]
     if wanted.database.make != "sqlite" or not texts:
         return
-    failed, counts = Fault(*_damaged(wanted), where=wanted.place), [f"count({scanned.quoted(one)})" for one in texts]
+    failed, counts = _unread(wanted), [f"count({scanned.quoted(one)})" for one in texts]
     [held] = _rows(connection, f"SELECT {', '.join(counts)} FROM memory.main.{scanned.quoted(name)}", [], failed)  # noqa: S608
     [there] = _asked(connection, wanted, scanned.selected(counts, *_split(wanted), "sqlite"), failed)
     for column, own, all_of_them in zip(texts, held, there, strict=True):

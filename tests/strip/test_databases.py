@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import duckdb
 import pyarrow as pa
@@ -13,9 +17,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from sanitizers import digest
+from sanitizers.engine import attached as attached_to
+from sanitizers.engine.contract import Engine
 from sanitizers.engine.duckdb import DuckDB
 from sanitizers.engine.tables import Database, Table, Wanted
-from sanitizers.errors import COULD_NOT_CHECK, USAGE
+from sanitizers.errors import COULD_NOT_CHECK, USAGE, ConfigurationError
 from tests.cli_world import ARRESTS, CANARY, SEALED, World, department, world
 from tests.test_bad_input import refused, unpublished
 
@@ -296,3 +302,236 @@ def test_a_duckdb_type_that_would_change_is_refused_by_name(world: World, kind: 
     for outcome in (world.strip(), world.check()):
         refused(outcome, USAGE, "cad: arrests, odd", "cannot be kept as it is", "CREATE TABLE")
     unpublished(world)
+
+
+# -- one moment, and files that are not what they should be -----------------------------------------------------------
+
+WRITER = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], timeout=0.2); c.execute(sys.argv[2]); c.commit()"
+
+
+def elsewhere(path: Path, statement: str) -> int:
+    """Write from another process: within one, SQLite's locks do not hold."""
+    return subprocess.run([sys.executable, "-c", WRITER, path, statement], capture_output=True, check=False).returncode
+
+
+@pytest.mark.parametrize("journal", ["delete", "wal"])
+def test_tables_of_a_sqlite_file_are_read_as_they_are_at_one_moment(tmp_path: Path, journal: str) -> None:
+    path = tmp_path / "cad.db"
+    execute(path, f"PRAGMA journal_mode = {journal}")
+    many = (
+        "WITH RECURSIVE n(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM n LIMIT 300000) INSERT INTO two SELECT k FROM n"
+    )
+    execute(path, "CREATE TABLE one (k INTEGER)", "INSERT INTO one VALUES (1)", "CREATE TABLE two (k INTEGER)", many)
+    genuine, codes = attached_to._copy, []
+
+    def copy(*given: object, **named: object) -> None:
+        genuine(*given, **named)  # type: ignore[arg-type]
+        codes.append(elsewhere(path, "INSERT INTO two VALUES (0)"))
+
+    database = Database("cad", "sqlite", str(path))
+    with DuckDB() as engine, patch.object(attached_to, "_copy", copy):
+        tables = engine.attach([Wanted(name, database, name, ("k",)) for name in ("one", "two")])
+        rows = {name: sum(batch.num_rows for batch in table.batches(["k"])) for name, table in tables.items()}
+    assert rows == {"one": 1, "two": 300_000}
+    assert [bool(code) for code in codes] == ([True, True] if journal == "delete" else [False, False])
+
+
+def test_a_file_that_is_replaced_while_it_is_read_publishes_nothing(world: World) -> None:
+    attached(world, "sqlite")
+    genuine = attached_to._copy
+
+    def copy(*given: object, **named: object) -> None:
+        path = world / FILES["sqlite"]
+        path.write_bytes(CANARY.encode() * (path.stat().st_size // len(CANARY) + 1))
+        genuine(*given, **named)  # type: ignore[arg-type]
+
+    with patch.object(attached_to, "_copy", copy):
+        refused(world.strip(), COULD_NOT_CHECK, "cad")
+    unpublished(world)
+
+
+@pytest.mark.parametrize("make", FILES)
+def test_a_file_that_another_is_moved_over_while_it_is_read_publishes_nothing(world: World, make: str) -> None:
+    attached(world, make)
+    genuine, path = attached_to._copy, world / FILES[make]
+
+    def copy(*given: object, **named: object) -> None:
+        genuine(*given, **named)  # type: ignore[arg-type]
+        (world / "new").write_bytes(path.read_bytes())
+        (world / "new").replace(path)
+
+    with patch.object(attached_to, "_copy", copy):
+        refused(world.strip(), COULD_NOT_CHECK, "changed while it was being read")
+    unpublished(world)
+
+
+SPOILT = {
+    "rubbish": lambda path: path.write_bytes(CANARY.encode() * 4000),
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:5000]),
+    "empty": lambda path: path.write_bytes(b""),
+    "gone": Path.unlink,
+    "a folder": lambda path: (path.unlink(), path.mkdir()),
+}
+
+
+@pytest.mark.parametrize("how", SPOILT)
+@pytest.mark.parametrize("make", FILES)
+def test_a_spoilt_file_is_refused(world: World, make: str, how: str) -> None:
+    attached(world, make)
+    rows = [(f"K1800{number:04}", None, CANARY * 20, 1) for number in range(2000)]
+    execute(world / FILES[make], "INSERT INTO arrests VALUES (?, ?, ?, ?)", rows=rows)
+    SPOILT[how](world / FILES[make])
+    for outcome in (world.strip(), world.snapshot()):
+        refused(outcome, COULD_NOT_CHECK, "cad")
+    unpublished(world)
+
+
+LOCKERS = {
+    "sqlite": "c = sqlite3.connect(sys.argv[1]); c.execute('BEGIN EXCLUSIVE')",
+    "duckdb": "c = duckdb.connect(sys.argv[1]); c.execute('BEGIN')",
+}
+
+
+@pytest.mark.parametrize("make", FILES)
+def test_a_file_that_another_program_holds_is_refused(world: World, make: str) -> None:
+    attached(world, make)
+    program = f"import sys, {'sqlite3' if make == 'sqlite' else 'duckdb'}; {LOCKERS[make]}; print(flush=True); sys.stdin.readline()"
+    command = [sys.executable, "-c", program, world / FILES[make]]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout
+        holder.stdout.readline()
+        refused(world.strip(), COULD_NOT_CHECK, "cad", "in use by another program", "when it is free")
+        holder.communicate("\n")
+    unpublished(world)
+    assert world.strip().code == 0
+
+
+# -- what a policy may say --------------------------------------------------------------------------------------------
+
+MEANT = {
+    "no such database": ("database: cad", "database: cat", "did you mean `cad`?"),
+    "both ways": (
+        "table: arrests",
+        "table: arrests\n    path: raw/photos.csv",
+        "either `path`, or `database` and `table`",
+    ),
+    "no table": ("\n    table: arrests", "", "either `path`, or `database` and `table`"),
+    "an empty table": ("table: arrests", "table: ''", "at least 1 character"),
+    "how it is written": ("table: arrests", "table: arrests\n    read: {delimiter: ';'}", "`read` is for CSV"),
+    "two makes": ("{sqlite: raw/cad.db}", "{sqlite: raw/cad.db, duckdb: x}", "a database is one of"),
+    "no make": ("{sqlite: raw/cad.db}", "{}", "a database is one of"),
+    "an address": (
+        "{sqlite: raw/cad.db}",
+        "{postgres: 'postgresql://u:zebrafinch@h/d'}",
+        "name of an environment variable",
+    ),
+    "no such table": ("table: arrests", "table: arests", "did you mean `arrests`?"),
+    "no such schema": ("table: arrests", "table: other.arrests", "no such table"),
+    "no such column": ("primary_key: arrest_number", "primary_key: number", "no such column"),
+}
+
+
+@pytest.mark.parametrize("case", MEANT)
+def test_a_policy_that_cannot_be_meant_is_refused(world: World, case: str) -> None:
+    attached(world, "sqlite")
+    old, new, told = MEANT[case]
+    world.amend("sealing.yaml", old, new)
+    for outcome in (world.strip(), world.check()):
+        refused(outcome, USAGE, told)
+    unpublished(world)
+
+
+@pytest.mark.parametrize("make", ["sqlite", "postgres"])
+def test_an_extension_that_is_not_installed_is_named_with_its_extra(
+    world: World, make: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attached(world, "sqlite")
+    world.amend(
+        "sealing.yaml", "{sqlite: raw/cad.db}", f"{{{make}: {'raw/cad.db' if make == 'sqlite' else 'CAD_DSN'}}}"
+    )
+    monkeypatch.setenv("CAD_DSN", "host=127.0.0.1 port=1 password=hush")
+    genuine = attached_to.find_spec
+    monkeypatch.setattr(attached_to, "find_spec", lambda name: None if "scanner" in name else genuine(name))
+    outcome = world.strip()
+    refused(outcome, COULD_NOT_CHECK, "is not installed", f"pip install 'sealproof[{make}]'")
+    assert "hush" not in outcome.told
+
+
+def test_an_engine_that_attaches_nothing_refuses_tables_by_name() -> None:
+    wanted = Wanted("arrests", Database("cad", "sqlite", "cad.db"), "arrests", ("k",))
+    with DuckDB() as engine, pytest.raises(ConfigurationError) as refusal:
+        Engine.attach(engine, [wanted])
+    [fault] = refusal.value.faults
+    assert (fault.where, "reads files only" in fault.problem, "Parquet" in fault.remedy) == (
+        "sources.arrests",
+        True,
+        True,
+    )
+
+
+def test_a_raw_file_of_the_same_name_is_refused(world: World) -> None:
+    attached(world, "sqlite")
+    world.write("raw/arrests.parquet", pa.table(ARRESTS))
+    also = "  others:\n    path: raw/arrests.parquet\n    primary_key: note\n    columns: {arrest_number: {kind: arrest_number, on_seal: drop}}\n\nfeatures:\n"
+    world.amend("sealing.yaml", "\nfeatures:\n", also)
+    refused(world.strip(), COULD_NOT_CHECK, "sources.arrests", "published as arrests.parquet")
+    unpublished(world)
+
+
+def test_an_output_folder_that_holds_a_database_is_refused(world: World) -> None:
+    attached(world, "sqlite")
+    (world / "clean").mkdir()
+    shutil.move(world / FILES["sqlite"], world / "clean/cad.db")
+    world.amend("sealing.yaml", "{sqlite: raw/cad.db}", "{sqlite: clean/cad.db}")
+    refused(world.strip(), COULD_NOT_CHECK, "holds raw files")
+    assert (world / "clean/cad.db").is_file()
+
+
+def test_a_walk_of_the_gate_passes_over_the_databases_of_the_policy(world: World) -> None:
+    attached(world, "sqlite")
+    assert world.strip().code == 0
+    outcome = world.gate(world / "raw", world / "clean")
+    assert outcome.code == 0, outcome.out
+    assert f"raw, not judged {world / FILES['sqlite']}" in outcome.out
+
+
+def test_what_the_keeper_remembers_of_a_table_is_its_content(world: World) -> None:
+    attached(world, "sqlite")
+    keeping = ("--keeper", world / "keeper")
+    assert world.snapshot().code == 0
+    assert world.strip(*keeping).code == 0
+    inode = (world / "clean/arrests.parquet").stat().st_ino
+    execute(world / FILES["sqlite"], "CREATE TABLE unrelated (x INTEGER)")
+    assert world.strip(*keeping).code == 0
+    assert (world / "clean/arrests.parquet").stat().st_ino == inode
+    execute(world / FILES["sqlite"], "UPDATE arrests SET age = 23 WHERE age = 22")
+    assert "  arrests.parquet\n" in world.strip(*keeping, "--plan").out
+    assert world.strip(*keeping).code == 0
+    assert pq.read_table(world / "clean/arrests.parquet")["age"].to_pylist() == [45, 23, 19]
+
+
+def test_a_policy_of_tables_alone_needs_no_file(world: World) -> None:
+    attached(world, "sqlite")
+    text = (world / "sealing.yaml").read_text()
+    start, end = text.index("  photos:\n"), text.index("features:\n")
+    world.write("sealing.yaml", text[:start] + "\n" + text[end:])
+    assert world.strip().code == 0
+    assert world.features().code == 0
+    assert world.gate(world / "clean").code == 0
+
+
+def test_a_second_strip_changes_nothing_but_the_order(world: World) -> None:
+    """Law 3, from table to table."""
+    attached(world, "sqlite")
+    world.amend(
+        "sealing.yaml",
+        "sources:\n",
+        "publish: {arrest_number: plain, photo_number: plain, complaint_number: plain}\nsources:\n",
+    )
+    assert world.strip().code == 0
+    first = (world / "clean/arrests.parquet").read_bytes()
+    clean = pq.read_table(world / "clean/arrests.parquet").to_pylist()
+    rows = [tuple(row.values()) for row in reversed(clean)]
+    execute(world / FILES["sqlite"], "DELETE FROM arrests", "INSERT INTO arrests VALUES (?, ?, ?, ?)", rows=rows)
+    assert world.strip().code == 0
+    assert (world / "clean/arrests.parquet").read_bytes() == first

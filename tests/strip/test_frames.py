@@ -120,12 +120,7 @@ def test_redacted_columns_stay_of_their_kind(barred: tuple[Policy, Snapshot]) ->
     policy, snapshot = barred
     clean, _ = strip(frames(), policy=policy, snapshot=snapshot, key=KEY)
     dtypes = clean["complaints"].dtypes.astype(str)
-    assert (dtypes["age"], dtypes["seen"], dtypes["armed"], dtypes["status"]) == (
-        "Int16",
-        "float64",
-        "boolean",
-        "category",
-    )
+    assert (dtypes["age"], dtypes["seen"], dtypes["armed"], dtypes["status"]) == ("Int16", "float64", "boolean", "category")
 
 
 def test_nothing_of_a_dropped_row_is_left_in_a_pickle(barred: tuple[Policy, Snapshot]) -> None:

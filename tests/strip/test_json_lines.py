@@ -48,9 +48,7 @@ def test_lines_that_no_seal_reaches_are_published_byte_for_byte(told: World) -> 
 def test_values_change_where_they_stand_and_absent_keys_stay_absent(told: World) -> None:
     assert told.strip().code == 0
     first, _, _, last, _ = (told / "clean/complaints.jsonl").read_text().split("\n")
-    said = (
-        '"complaint_number":"201700000001", "cleared_by" : null,"suspect_age": null, "status":"OPEN","narrative":null'
-    )
+    said = '"complaint_number":"201700000001", "cleared_by" : null,"suspect_age": null, "status":"OPEN","narrative":null'
     assert first == f"{{{said}}}"
     assert last == '{"narrative": null, "complaint_number": "201700000004", "cleared_by": null, "status": "OPEN"}'
 
@@ -151,15 +149,11 @@ def test_the_policy_is_checked_against_the_keys(told: World) -> None:
     refused(told.strip(), USAGE, "did you mean `status`?")
 
 
-@pytest.mark.parametrize(
-    "value", ["9" * 5000, "NaN", "-0.0", "1E400", '{"a": 1, "a": 2}', '"\\ud83d"', "[" * 60 + "]" * 60]
-)
+@pytest.mark.parametrize("value", ["9" * 5000, "NaN", "-0.0", "1E400", '{"a": 1, "a": 2}', '"\\ud83d"', "[" * 60 + "]" * 60])
 def test_values_that_nobody_reads_pass_as_they_are(told: World, value: str) -> None:
     told.amend("raw/complaints.jsonl", '{"a": [1.0, "}"]}', value)
     assert told.strip().code == 0
-    raw, clean = (
-        (told / name).read_bytes().split(b"\n")[1] for name in ("raw/complaints.jsonl", "clean/complaints.jsonl")
-    )
+    raw, clean = ((told / name).read_bytes().split(b"\n")[1] for name in ("raw/complaints.jsonl", "clean/complaints.jsonl"))
     assert clean == raw
 
 
@@ -171,9 +165,7 @@ def test_a_cell_that_does_not_fit_is_told_with_its_line(told: World) -> None:
 
 # -- the text and its places ------------------------------------------------------------------------------------------
 
-WORDS = st.text(
-    st.sampled_from(['"', "\\", "{", "}", "[", ":", ",", " ", "\n", "\0", "a", "é", "\U0001f600", "/"]), max_size=5
-)
+WORDS = st.text(st.sampled_from(['"', "\\", "{", "}", "[", ":", ",", " ", "\n", "\0", "a", "é", "\U0001f600", "/"]), max_size=5)
 VALUES = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), WORDS),
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(WORDS, inner, max_size=3)),
