@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -93,7 +94,8 @@ class DuckDB(Engine):
             tables_of = [own for own in wanted if own.database == database]
             names = [self._name() for _ in tables_of]
             with gathered(faults):
-                attached.hold(self._raw, database, tables_of, names=names, empty=empty)
+                hold = partial(attached.hold, self._raw, database, tables_of, names=names, empty=empty)
+                self._ask("attach", hold)
                 tables |= {own.source: self._held(own, name) for own, name in zip(tables_of, names, strict=True)}
         faults.stop(SourceFailure)
         return tables
