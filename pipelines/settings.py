@@ -54,7 +54,7 @@ class Settings:
     @property
     def policy(self) -> Policy:
         """The policy."""
-        return Policy.load(self.path("policy"))
+        return Policy.load(self.path("policy"), os.environ)
 
     @property
     def kinds(self) -> Kinds:

@@ -172,7 +172,7 @@ def snapshot(
     from sanitizers.keeper import take_snapshot
     from sanitizers.policy import Policy
 
-    policy = Policy.load(policy_path)
+    policy = Policy.load(policy_path, os.environ)
     told = take_snapshot(
         folder, policy, kinds=Kinds.load(kinds_path), key=_key(key_file), as_of=as_of, known_at=known_at,
         out=out or policy.resolve(policy.register_.snapshot),
@@ -198,7 +198,7 @@ def check(context: click.Context, policy_path: Path, kinds_path: Path, form: str
     from sanitizers.check import check_policy
     from sanitizers.identifiers import Kinds
 
-    checked = check_policy(policy_path, Kinds.load(kinds_path))
+    checked = check_policy(policy_path, Kinds.load(kinds_path), os.environ)
     if form == "json":
         click.echo(checked.to_json(), nl=False)
         context.exit(checked.exit_code)
@@ -222,7 +222,7 @@ def strip(
     from sanitizers.keeper import planned_strip, strip_with_register
     from sanitizers.policy import Policy
 
-    policy = Policy.load(policy_path)
+    policy = Policy.load(policy_path, os.environ)
     snapshot, key = _snapshot_path(policy, snapshot_path), _key(key_file)
     if plan_only:
         work = planned_strip(policy, snapshot=snapshot, key=key, register=register_folder, out=out, keeper=keeper)

@@ -11,6 +11,7 @@ import fnmatch
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -174,10 +175,11 @@ def _walk(folder: Path) -> list[Path]:
 
 
 def _raw_paths(policy: Policy) -> set[Path]:
-    try:
-        return {file.path.absolute() for own in raw_files(policy).values() for file in own}
-    except SealproofError:
-        return set()
+    attached = [policy.resolve(own.sqlite or own.duckdb or "") for own in policy.databases.values()]
+    found = {Path(os.path.normpath(path.absolute())) for path in attached}
+    with suppress(SealproofError):
+        found |= {file.path.absolute() for own in raw_files(policy).values() for file in own}
+    return found
 
 
 def _passed_over(path: Path, policy: Policy, raw: set[Path]) -> Target | None:
@@ -341,7 +343,7 @@ def _is_evidence(path: Path) -> bool:
 def _source_of(case: _Case, path: Path) -> tuple[str, Source] | None:
     """The source that a file is: a raw one by the policy's path, a clean one by where a strip that stands put it."""
     for name, source in case.policy.sources.items():
-        if path.suffix.lower() != Path(source.path).suffix.lower():
+        if source.path is None or path.suffix.lower() != Path(source.path).suffix.lower():
             continue
         if path.absolute().match(str(case.policy.resolve(source.path).absolute())):
             return name, source

@@ -15,7 +15,7 @@ from sanitizers.strip.files import Progress, strip_files
 from sanitizers.strip.memory import Memory
 from sanitizers.strip.receipt import Receipt
 from sanitizers.strip.work import Work, work_of
-from sanitizers.trace import links_of, raw_files, read
+from sanitizers.trace import links_of, raw_parts, read
 
 
 def take_snapshot(
@@ -29,7 +29,7 @@ def take_snapshot(
     rules = Rules.find(policy.rules, policy.folder)
     with DuckDB() as engine:
         if any(ref.column.carries for source in policy.sources.values() for ref in source.references):
-            register.remember(links_of(engine, read(engine, policy, raw_files(policy), kinds, key)))
+            register.remember(links_of(engine, read(engine, policy, raw_parts(engine, policy), kinds, key)))
         register.snapshot(out, rules=rules, purpose=policy.purpose, as_of=as_of, known_at=known_at, engine=engine)
     return load(out)
 
@@ -38,12 +38,13 @@ def planned_strip(
     policy: Policy, *, snapshot: Path, key: Key, register: Path | None, out: Path, keeper: Path | None
 ) -> Work:
     """What `strip_with_register` would do; nothing is written."""
-    barred, files = load(snapshot), raw_files(policy)
+    barred = load(snapshot)
     policy.check_usable(barred)
     barred.check_key(key)
     own = Register(register, kinds=barred.kinds, key=key) if register else None
     memory = Memory.recall(keeper) if keeper else None
     with DuckDB() as engine:
+        files = raw_parts(engine, policy)
         return work_of(engine, policy, files, memory, snapshot=barred, key=key, out=out, register=own)
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from sanitizers import documents
 from sanitizers.documents import Strict, nearest
@@ -81,10 +82,28 @@ class Text(Strict):
     on_seal: Literal["clear", "sentence"]
 
 
-class Source(Strict):
-    """One raw source: one file, or the files that a pattern names."""
+class Database(Strict):
+    """A database that is attached: the path of its file, or the environment variable that says how to connect to it."""
 
-    path: str
+    sqlite: str | None = None
+    duckdb: str | None = None
+    postgres: str | None = None
+
+    @model_validator(mode="after")
+    def _one_make(self) -> Database:
+        if len(self.model_dump(exclude_none=True)) != 1:
+            raise ValueError("a database is one of `sqlite: path`, `duckdb: path` and `postgres: VARIABLE`")
+        if self.postgres is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", self.postgres):
+            raise ValueError("`postgres` is the name of an environment variable; what it holds stands in no policy")
+        return self
+
+
+class Source(Strict):
+    """One raw source: one file, the files that a pattern names, or a table of a database."""
+
+    path: str | None = None
+    database: str | None = None
+    table: str | None = Field(default=None, min_length=1)
     read: Reading = Reading()
     missing: tuple[str, ...] = ("",)
     malformed: Literal["error", "drop"] = "error"
@@ -92,6 +111,14 @@ class Source(Strict):
     columns: dict[str, Column] = Field(min_length=1)
     text: dict[str, Text] = {}
     not_identifiers: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Source:
+        if (self.database is None) != (self.table is None) or (self.path is None) == (self.table is None):
+            raise ValueError("a source has either `path`, or `database` and `table`")
+        if self.table is not None and "read" in self.model_fields_set:
+            raise ValueError("`read` is for CSV files; delete it")
+        return self
 
     @cached_property
     def references(self) -> tuple[Reference, ...]:
@@ -232,13 +259,15 @@ class Policy(Strict):
     purpose: Purpose
     register_: Register = Field(alias="register")
     publish: dict[str, Literal["token", "plain"]] = {}
+    databases: dict[str, Database] = {}
     sources: dict[str, Source] = Field(min_length=1)
     features: dict[str, Feature] = {}
     outputs: dict[str, Output] = {}
     gate: Gate = Gate()
     folder: Path = Field(default=Path(), exclude=True, repr=False)
+    connections: dict[str, SecretStr] = Field(default={}, exclude=True, repr=False)
 
-    @field_validator("sources", "features", "outputs")
+    @field_validator("databases", "sources", "features", "outputs")
     @classmethod
     def _names(cls, named: dict[str, Any]) -> dict[str, Any]:
         for name in named:
@@ -277,16 +306,25 @@ class Policy(Strict):
         return hashlib.sha256(self.model_dump_json(by_alias=True).encode()).hexdigest()
 
     @classmethod
-    def load(cls, path: Path) -> Policy:
-        """Read a policy and the one it extends."""
+    def load(cls, path: Path, environment: Mapping[str, str] | None = None) -> Policy:
+        """Read a policy and the one it extends.
+
+        Parameters
+        ----------
+        environment
+            Where `databases` find the variables that they name, usually `os.environ`. Not needed for anything else.
+        """
         text = documents.read_text(path)
         content = documents.parse_yaml(text, str(path))
-        if "folder" in content:
-            raise ConfigurationError(Fault("unknown key", "delete it", where=str(path), column="folder"))
+        for key in content.keys() & {"folder", "connections"}:
+            raise ConfigurationError(Fault("unknown key", "delete it", where=str(path), column=key))
         if "extends" in content:
             content = _merge(_base(str(content["extends"]), path), content)
         policy: Policy = documents.as_model(cls, content, text=text, where=str(path))
-        policy = policy.model_copy(update={"folder": path.parent})
+        variables = {own.postgres for own in policy.databases.values() if own.postgres}
+        known = environment or {}
+        given = {name: SecretStr(known[name]) for name in variables if known.get(name)}
+        policy = policy.model_copy(update={"folder": path.parent, "connections": given})
         faults = Faults(_shape_faults(policy, str(path)))
         faults.stop(ConfigurationError)
         return policy
@@ -342,6 +380,9 @@ def _shape_faults(policy: Policy, where: str) -> list[Fault]:
     faults = Faults()
     for name, source in policy.sources.items():
         place = f"sources.{name}"
+        if source.database is not None and source.database not in policy.databases:
+            remedy = nearest(source.database, list(policy.databases)) if policy.databases else "add it to `databases`"
+            faults.say("is no database of this policy", remedy, where=where, column=f"{place}.database")
         dropping = [ref for ref in source.references if ref.drops]
         others = {ref.name: [o for o in dropping if o.name != ref.name] for ref in source.references}
         for ref in source.references:

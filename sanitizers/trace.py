@@ -21,6 +21,7 @@ from sanitizers.documents import maybe_cell, nearest_column, other_delimiter
 from sanitizers.engine.contract import ROW, Engine, Lookup, Part, Tally, malformed_faults
 from sanitizers.engine.forms import RawFile, files_of, fixed_folder
 from sanitizers.engine.lines import LINE
+from sanitizers.engine.tables import Database, Raw, Wanted, clean_name
 from sanitizers.engine.types import holds, readable_with_nulls, survives
 from sanitizers.errors import ConfigurationError, Fault, Faults, RegisterFailure, SourceFailure, gathered
 from sanitizers.identifiers import Key, Kinds
@@ -105,21 +106,85 @@ class Reach:
         return f"Reach({', '.join(self.sources)})"
 
 
+def raw_parts(engine: Engine, policy: Policy, *, most: int | None = None) -> dict[str, tuple[Raw, ...]]:
+    """The raw files of each source, and the tables of databases, which the engine holds.
+
+    Parameters
+    ----------
+    most
+        How many rows of a table are enough, any of them; all if None.
+
+    Raises
+    ------
+    ConfigurationError, SourceFailure
+        See `raw_files` and `Engine.attach`; all together.
+    """
+    faults = Faults()
+    found: dict[str, tuple[Raw, ...]] = {}
+    with gathered(faults):
+        found |= raw_files(policy)
+    with gathered(faults):
+        wanted = _wanted(policy)
+        found |= {name: (table,) for name, table in engine.attach(wanted, most=most).items()}
+        taken = {file.name.casefold() for own in found.values() for file in own if isinstance(file, RawFile)}
+        for own in wanted:
+            if own.name.casefold() in taken:
+                remedy = "give the source another name"
+                faults.say(f"a raw file is published as {own.name}", remedy, where=f"sources.{own.source}")
+    faults.stop(SourceFailure)
+    return {name: found[name] for name in policy.sources}
+
+
+def databases(policy: Policy) -> dict[str, Database]:
+    """The databases of which the policy reads tables.
+
+    Raises
+    ------
+    ConfigurationError
+        A variable that says how to connect to one is not there.
+    """
+    faults = Faults()
+    found = {}
+    for name in sorted({source.database for source in policy.sources.values() if source.database}):
+        own = policy.databases[name]
+        if own.sqlite is not None:
+            found[name] = Database(name, "sqlite", str(policy.resolve(own.sqlite)))
+        elif own.duckdb is not None:
+            found[name] = Database(name, "duckdb", str(policy.resolve(own.duckdb)))
+        elif own.postgres in policy.connections:
+            found[name] = Database(name, "postgres", policy.connections[own.postgres].get_secret_value())
+        else:
+            remedy = f"export {own.postgres}='host=… dbname=… user=…'; from Python, `Policy.load(path, os.environ)`"
+            faults.say("the environment variable is not set", remedy, where=f"databases.{name}")
+    faults.stop(ConfigurationError)
+    return found
+
+
+def _wanted(policy: Policy) -> list[Wanted]:
+    known = databases(policy)
+    return [
+        Wanted(name, known[source.database], source.table, source.primary_key)
+        for name, source in policy.sources.items()
+        if source.database and source.table
+    ]
+
+
 def raw_files(policy: Policy) -> dict[str, tuple[RawFile, ...]]:
-    """The raw files of each source, named relative to the sources' common folder.
+    """The raw files of each source that has some, named relative to the sources' common folder.
 
     Raises
     ------
     SourceFailure
         A source without files, or a file of an unknown form; all together.
     """
-    folders = [fixed_folder(str(policy.resolve(source.path))) for source in policy.sources.values()]
-    root = Path(os.path.commonpath(folders))
+    patterns = {name: source.path for name, source in policy.sources.items() if source.path is not None}
+    root = _common([str(policy.resolve(pattern)) for pattern in patterns.values()])
     faults = Faults()
     found = {}
-    for name, source in policy.sources.items():
+    for name, pattern in patterns.items():
+        source = policy.sources[name]
         with gathered(faults):
-            found[name] = files_of(source.path, source.read, folder=policy.folder, root=root, named=source.named)
+            found[name] = files_of(pattern, source.read, folder=policy.folder, root=root, named=source.named)
     owner: dict[Path, str] = {}
     for name, file in ((name, file) for name, files in found.items() for file in files):
         if owner.setdefault(file.path.resolve(), name) != name:
@@ -142,17 +207,26 @@ def clean_files(policy: Policy, clean: Path, names: Iterable[str] | None = None)
         A source without files; all together.
     """
     patterns = {
-        name: Path(os.path.normpath(policy.resolve(source.path).absolute())) for name, source in policy.sources.items()
+        name: Path(os.path.normpath(policy.resolve(source.path).absolute()))
+        for name, source in policy.sources.items()
+        if source.path is not None
     }
-    root = Path(os.path.commonpath([fixed_folder(str(pattern)) for pattern in patterns.values()]))
+    root = _common([str(pattern) for pattern in patterns.values()])
     faults = Faults()
     found = {}
     for name in policy.sources if names is None else names:
         with gathered(faults):
-            below, source, own = str(patterns[name].relative_to(root)), policy.sources[name], clean.absolute()
+            below = str(patterns[name].relative_to(root)) if name in patterns else clean_name(name)
+            source, own = policy.sources[name], clean.absolute()
             found[name] = files_of(below, source.read, folder=own, root=own, named=source.named)
     faults.stop(SourceFailure)
     return found
+
+
+def _common(patterns: Sequence[str]) -> Path:
+    """The common folder of all files that patterns name."""
+    folders = [fixed_folder(pattern) for pattern in patterns]
+    return Path(os.path.commonpath(folders)) if folders else Path()
 
 
 def check_columns(policy: Policy, parts: Parts) -> None:

@@ -8,7 +8,8 @@ order of rows. Columns are judged by a bounded sample of the raw files.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,21 +19,23 @@ from sanitizers.check.findings import Checked, Finding, Places, Proposal
 from sanitizers.check.order import order_findings
 from sanitizers.check.reach import reach_findings
 from sanitizers.check.tells import tell_findings
-from sanitizers.engine.forms import RawFile
+from sanitizers.engine.contract import Engine
+from sanitizers.engine.duckdb import DuckDB
+from sanitizers.engine.tables import Raw
 from sanitizers.errors import ConfigurationError, Faults, SealproofError, gathered
 from sanitizers.identifiers import Kinds
 from sanitizers.policy import Policy
 from sanitizers.register.rules import Rules
 from sanitizers.register.snapshot import Snapshot, load
-from sanitizers.scan.sample import sample
+from sanitizers.scan.sample import ROWS, sample
 from sanitizers.strip.plan import published_types
-from sanitizers.trace import check_columns, raw_files
+from sanitizers.trace import check_columns, raw_parts
 
 __all__ = ["Checked", "Finding", "Proposal", "check_policy"]
 
 
-def check_policy(path: Path, kinds: Kinds) -> Checked:
-    """Check a policy against kinds, raw files and feature queries.
+def check_policy(path: Path, kinds: Kinds, environment: Mapping[str, str] | None = None) -> Checked:
+    """Check a policy against kinds, raw sources and feature queries.
 
     Parameters
     ----------
@@ -40,6 +43,8 @@ def check_policy(path: Path, kinds: Kinds) -> Checked:
         The policy.
     kinds
         The register's kinds.
+    environment
+        See `Policy.load`.
 
     Returns
     -------
@@ -51,7 +56,7 @@ def check_policy(path: Path, kinds: Kinds) -> Checked:
     ConfigurationError
         The policy is not one: see `Policy.load`.
     """
-    policy = Policy.load(path)
+    policy = Policy.load(path, environment)
     places = Places(path, policy.resolve(policy.extends.partition("@")[0]) if policy.extends else None)
     faults, unchecked = Faults(), Faults()
     with gathered(faults):
@@ -61,7 +66,8 @@ def check_policy(path: Path, kinds: Kinds) -> Checked:
     if faults:
         return Checked(tuple(Finding("setting", fault) for fault in faults))
     snapshot = _snapshot(policy, unchecked)
-    schemas, rows = _looked_at(policy, faults, unchecked)
+    with DuckDB() as engine:
+        schemas, rows = _looked_at(engine, policy, faults, unchecked)
     found = [Finding("setting", fault) for fault in faults]
     found += reach_findings(policy, kinds, places, snapshot)
     found += column_findings(policy, kinds, places, rows)
@@ -79,14 +85,16 @@ def _snapshot(policy: Policy, unchecked: Faults) -> Snapshot | None:
     return None
 
 
-def _looked_at(policy: Policy, faults: Faults, unchecked: Faults) -> tuple[dict[str, pa.Schema], dict[str, pa.Table]]:
-    """Columns of the clean files, and sampled rows of the raw ones, of each source that fits the policy."""
+def _looked_at(
+    engine: Engine, policy: Policy, faults: Faults, unchecked: Faults
+) -> tuple[dict[str, pa.Schema], dict[str, pa.Table]]:
+    """Columns of the clean files, and sampled rows of the raw parts, of each source that fits the policy."""
     schemas, rows = {}, {}
-    for name, files in _files(policy, unchecked):
+    for name, parts in _parts(engine, policy, faults, unchecked):
         try:
-            check_columns(policy, dict.fromkeys(policy.sources, ()) | {name: files})
-            rows[name] = sample(files)
-            schemas[name] = pa.schema(published_types(policy, name, files[0].schema))
+            check_columns(policy, dict.fromkeys(policy.sources, ()) | {name: parts})
+            rows[name] = sample(parts)
+            schemas[name] = pa.schema(published_types(policy, name, parts[0].schema))
         except ConfigurationError as error:
             faults.gather(error)
         except SealproofError as error:
@@ -94,13 +102,17 @@ def _looked_at(policy: Policy, faults: Faults, unchecked: Faults) -> tuple[dict[
     return schemas, rows
 
 
-def _files(policy: Policy, unchecked: Faults) -> Iterator[tuple[str, tuple[RawFile, ...]]]:
-    """The raw files of each source that has them."""
-    whole = Faults()
-    with gathered(whole):
-        yield from raw_files(policy).items()
-    for name, source in policy.sources.items() if whole else ():
-        alone = Faults()
-        with gathered(alone):
-            yield from raw_files(policy.model_copy(update={"sources": {name: source}})).items()
-    unchecked.extend(whole)
+def _parts(engine: Engine, policy: Policy, faults: Faults, unchecked: Faults) -> Iterator[tuple[str, tuple[Raw, ...]]]:
+    """The raw parts of each source that has them; of a table some rows."""
+    try:
+        whole = raw_parts(engine, policy, most=ROWS)
+    except ConfigurationError as error:
+        faults.gather(error)
+    except SealproofError as error:
+        unchecked.gather(error)
+    else:
+        yield from whole.items()
+        return
+    for name, source in policy.sources.items():
+        with suppress(SealproofError):
+            yield from raw_parts(engine, policy.model_copy(update={"sources": {name: source}}), most=ROWS).items()

@@ -21,7 +21,8 @@ import polars as pl
 import pyarrow as pa
 
 from sanitizers.engine.forms import RawFile
-from sanitizers.errors import Fault, Faults, SourceFailure
+from sanitizers.engine.tables import Table, Wanted
+from sanitizers.errors import ConfigurationError, Fault, Faults, SourceFailure
 from sanitizers.identifiers import Key, Kind, Tokens, as_text, join_parts, sentinel_tokens, tokenise
 from sanitizers.patterns import Pattern
 
@@ -134,6 +135,27 @@ class Engine(ABC):
     @abstractmethod
     def stream(self, expression: ir.Table) -> Iterator[pa.RecordBatch]:
         """Rows of an ordered expression, batch by batch; nothing else is asked of the engine until they end."""
+
+    def attach(self, wanted: Sequence[Wanted], *, most: int | None = None) -> dict[str, Table]:
+        """Hold tables of databases, by source: all that is wanted of one database as it is at one moment.
+
+        Only an engine that attaches databases has tables to give; any other refuses them by name.
+
+        Parameters
+        ----------
+        most
+            How many rows of each are enough, any of them; all if None.
+
+        Raises
+        ------
+        ConfigurationError, SourceFailure
+            A table that is not there, cannot be read, or whose types or cells cannot be kept; all together.
+        """
+        remedy = "run it on DuckDB, or export the table to Parquet and name the file with `path`"
+        problem = f"{type(self).__name__} reads files only, and this source is a table of a database"
+        faults = Faults(Fault(problem, remedy, where=f"sources.{own.source}") for own in wanted)
+        faults.stop(ConfigurationError)
+        return {}
 
     @abstractmethod
     def close(self) -> None:

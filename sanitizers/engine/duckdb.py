@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from importlib.util import find_spec
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,11 +16,13 @@ import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 
+from sanitizers.engine import attached
 from sanitizers.engine.contract import ROW, THREADS, Engine, Part
 from sanitizers.engine.forms import ROWS, RawFile
 from sanitizers.engine.interrupts import interruptible
+from sanitizers.engine.tables import Table, Wanted
 from sanitizers.engine.types import survives
-from sanitizers.errors import EngineFailure, Fault, SealproofError
+from sanitizers.errors import EngineFailure, Fault, Faults, SealproofError, SourceFailure, gathered
 
 MEMORY = "1GB"
 T = TypeVar("T")
@@ -62,8 +64,9 @@ class DuckDB(Engine):
         )
         self._raw.execute(f"LOAD '{encryption_extension()}'")
         self._raw.execute("SET temp_file_encryption = true")
-        self._raw.execute("SET TimeZone = 'UTC'")
+        self._raw.execute("SET GLOBAL TimeZone = 'UTC'")
         self._raw.execute("SET enable_progress_bar = false")  # it would go to stdout, which is for the machine
+        self._idle = self._raw.cursor()  # asks nothing: a busy connection gives no other one
 
     @property
     def _raw(self) -> duckdb.DuckDBPyConnection:
@@ -82,6 +85,38 @@ class DuckDB(Engine):
         names = list(columns or part.schema.names)
         schema = pa.schema([*(part.schema.field(name) for name in names), (ROW, pa.int64())])
         return self._register(_numbered(part.batches(names), start), schema)
+
+    def attach(self, wanted: Sequence[Wanted], *, most: int | None = None) -> dict[str, Table]:
+        """See `Engine.attach`."""
+        faults = Faults()
+        tables: dict[str, Table] = {}
+        for database in dict.fromkeys(own.database for own in wanted):
+            tables_of = [own for own in wanted if own.database == database]
+            names = [self._name() for _ in tables_of]
+            with gathered(faults):
+                hold = partial(attached.hold, self._raw, database, tables_of, names=names, most=most)
+                self._ask("attach", hold)
+                tables |= {own.source: self._held(own, name) for own, name in zip(tables_of, names, strict=True)}
+        faults.stop(SourceFailure)
+        return tables
+
+    def _held(self, wanted: Wanted, name: str) -> Table:
+        """A table that is held under a name; it is read over connections of its own, also while this one is busy."""
+        held = self._ibis.table(name)
+        schema = self._ask(
+            "read", lambda: self._raw.execute(self._ibis.compile(held.limit(0))).to_arrow_reader().schema
+        )
+        idle = self._idle
+
+        def rows(columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+            sql = ibis.to_sql(held.select(*columns), dialect="duckdb")
+            with idle.cursor() as own:
+                own.execute("SET enable_progress_bar = false")
+                reader = self._ask("read", lambda: own.execute(sql).to_arrow_reader(ROWS))
+                while (batch := self._ask("read", lambda: next(reader, None))) is not None:
+                    yield batch
+
+        return Table(wanted, schema, rows)
 
     def without(self, table: ir.Table, gone: np.ndarray, *, column: str = ROW) -> ir.Table:
         """See `Engine.without`.
@@ -190,6 +225,7 @@ class DuckDB(Engine):
 
     def close(self) -> None:
         """See `Engine.close`."""
+        self._idle.close()
         self._ibis.disconnect()
         if self._own:
             self._own.cleanup()
@@ -197,13 +233,9 @@ class DuckDB(Engine):
 
 def encryption_extension() -> Path:
     """Path of the extension that encrypts spill, from its wheel: nothing is downloaded."""
-    found = find_spec("duckdb_extension_httpfs")
-    folder = Path(found.origin).parent if found and found.origin else Path()
-    path = folder / "extensions" / f"v{duckdb.__version__}" / "httpfs.duckdb_extension"
-    if not path.is_file():
-        remedy = f"pip install duckdb-extension-httpfs=={duckdb.__version__}"
-        raise EngineFailure(Fault("the extension that encrypts spilled data is not installed", remedy))
-    return path
+    missing = "the extension that encrypts spilled data is not installed"
+    remedy = f"pip install duckdb-extension-httpfs=={duckdb.__version__}"
+    return attached.extension("httpfs", missing=missing, remedy=remedy)
 
 
 def _failure(step: str, error: Exception) -> EngineFailure:

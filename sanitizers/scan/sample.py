@@ -92,7 +92,7 @@ def _first(part: Part) -> Iterator[pa.RecordBatch]:
 def _parquet(file: RawFile) -> Iterator[pa.RecordBatch]:
     schema, fault = file.schema, None
     try:
-        with pa.parquet.ParquetFile(file.path, buffer_size=1 << 20) as opened:
+        with pa.parquet.ParquetFile(file.path, pre_buffer=False, buffer_size=1 << 20) as opened:
             for group, first in _places(opened.metadata):
                 for batch in _group_rows(opened, group, first):
                     yield batch if batch.schema.equals(schema) else batch.cast(schema)

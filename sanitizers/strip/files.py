@@ -19,6 +19,7 @@ from sanitizers import digest, publish
 from sanitizers.engine.contract import Engine
 from sanitizers.engine.duckdb import DuckDB
 from sanitizers.engine.forms import RawFile
+from sanitizers.engine.tables import Raw, Table
 from sanitizers.engine.writing import write
 from sanitizers.errors import EngineFailure, Fault, PublishFailure
 from sanitizers.identifiers import Key
@@ -32,7 +33,7 @@ from sanitizers.strip.receipt import RECEIPT, Receipt, SourceCounts, total
 from sanitizers.strip.roster import ROSTER, part_of, write_part
 from sanitizers.strip.rows import clean_rows, clean_schema
 from sanitizers.strip.work import Files, known_in, work_of
-from sanitizers.trace import Reach, raw_files, trace
+from sanitizers.trace import Reach, databases, raw_files, raw_parts, trace
 
 Progress = Callable[[str, int, int], None]
 
@@ -74,13 +75,14 @@ def strip_files(
     """
     policy.check_usable(snapshot)
     snapshot.check_key(key)
-    files = raw_files(policy)
-    _apart(out, keeper, files)
+    before = {file.path: Seen.at(file.path) for own in raw_files(policy).values() for file in own}
+    attached = [own.path for own in databases(policy).values() if own.path]
+    _apart(out, keeper, [*before, *attached])
     with ExitStack() as stack:
         stage = stack.enter_context(publish.publishing(out, mark=RECEIPT, named=_named))
         notes = stack.enter_context(_notes(keeper)) if keeper else None
         engine = stack.enter_context(DuckDB(stage.scratch))
-        before = {file.path: Seen.at(file.path) for own in files.values() for file in own}
+        files = raw_parts(engine, policy)
         memory = Memory.recall(keeper) if keeper else None
         work = work_of(engine, policy, files, memory, snapshot=snapshot, key=key, out=out, register=register)
         count = sum(map(len, work.rewrite.values()))
@@ -130,11 +132,11 @@ def make_receipt(policy: Policy, snapshot: Snapshot, counts: dict[str, SourceCou
     )
 
 
-def _apart(out: Path, keeper: Path | None, files: Files) -> None:
+def _apart(out: Path, keeper: Path | None, raw: Iterable[Path]) -> None:
     """Raise unless what is published, what the keeper keeps and every raw source are apart from each other."""
     for option, folder in (("--out", out), *([("--keeper", keeper)] if keeper else [])):
-        for file in (file for own in files.values() for file in own):
-            for path in (file.path.resolve(), Path(os.path.normpath(file.path.absolute()))):
+        for file in raw:
+            for path in (file.resolve(), Path(os.path.normpath(file.absolute()))):
                 if path.is_relative_to(folder.resolve()):
                     remedy = f"name another folder with {option}"
                     raise PublishFailure(Fault("holds raw files", remedy, where=str(folder)))
@@ -159,7 +161,7 @@ class _Run:
             prepared = plan(engine, reached, self.policy, self.snapshot.kinds)
             start = reached.read.tally.start
             for number, part in enumerate(reached.read.parts):
-                assert isinstance(part, RawFile)  # noqa: S101 - files only here
+                assert isinstance(part, RawFile | Table)  # noqa: S101 - no frames here
                 low, high = start[number], start[number + 1]
                 rows = clean_rows(engine, prepared, part, start=low, stop=high)
                 path, schema = self.stage.new / part.name, clean_schema(prepared, part)
@@ -215,7 +217,7 @@ class _Run:
             else:
                 write_part(place, self.accounts[name].held)
             known[name] = File(
-                raw=Seen.at(file.path, own.raw.sha256 if own else digest.of_file(file.path)),
+                raw=Seen.of(file, own.raw.sha256 if own else ""),
                 clean=Seen.at(self.stage.new / name, receipt.files[name]),
                 roster=Seen.at(self.stage.new / roster, receipt.files[roster]),
                 counts=self._counts(name),
@@ -237,7 +239,7 @@ def _link(source: Path, target: Path) -> None:
         shutil.copy2(source, target)
 
 
-def _check(path: Path, part: RawFile, schema: pa.Schema, rows: int) -> None:
+def _check(path: Path, part: Raw, schema: pa.Schema, rows: int) -> None:
     """Read back: the file must hold the columns that are published, by type, and the rows that stay.
 
     JSON lines must hold no key that the raw source does not have or the policy name.

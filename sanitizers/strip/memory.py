@@ -18,7 +18,7 @@ import polars as pl
 import pyarrow as pa
 
 from sanitizers import digest
-from sanitizers.engine.forms import RawFile
+from sanitizers.engine.tables import Raw, Table
 from sanitizers.identifiers import Key
 from sanitizers.policy import Policy
 from sanitizers.register.links import BARRED_SCHEMA
@@ -32,7 +32,10 @@ MEMORY, HELD, BARRED = "memory.json", "held", "barred.arrow"
 
 @dataclass(frozen=True)
 class Seen:
-    """A file as it was seen: size in bytes, time of its last change in ns, and SHA-256 where it was asked for."""
+    """A file as it was seen: size in bytes, time of its last change in ns, and SHA-256 where it was asked for.
+
+    A table of a database is known by its content alone; size and time are 0.
+    """
 
     size: int
     changed: int
@@ -44,6 +47,13 @@ class Seen:
         stat = path.stat()
         return cls(stat.st_size, stat.st_mtime_ns, sha256)
 
+    @classmethod
+    def of(cls, raw: Raw, sha256: str = "") -> Seen:
+        """A raw file or table as it is now, with its SHA-256 if that is known already."""
+        if isinstance(raw, Table):
+            return cls(0, 0, sha256 or raw.content)
+        return cls.at(raw.path, sha256 or digest.of_file(raw.path))
+
     def same(self, path: Path) -> bool:
         """Whether size and time are what they were."""
         return path.is_file() and (self.size, self.changed) == (path.stat().st_size, path.stat().st_mtime_ns)
@@ -53,6 +63,10 @@ class Seen:
         return self.same(path) or (
             path.is_file() and path.stat().st_size == self.size and digest.of_file(path) == self.sha256
         )
+
+    def still_of(self, raw: Raw) -> bool:
+        """Whether a raw file or table holds what it held."""
+        return self.sha256 == raw.content if isinstance(raw, Table) else self.still(raw.path)
 
 
 @dataclass(frozen=True)
@@ -119,13 +133,13 @@ class Memory:
             return "the register did not know every link of the raw files"
         return "the snapshot is closed over fewer links than there were" if snapshot.links < self.linked else ""
 
-    def unchanged(self, files: Iterable[RawFile], out: Path) -> set[str]:
+    def unchanged(self, files: Iterable[Raw], out: Path) -> set[str]:
         """Names of raw files that hold what they held, and whose clean file and roster still do."""
         return {
             file.name
             for file in files
             if (own := self.files.get(file.name))
-            and own.raw.still(file.path)
+            and own.raw.still_of(file)
             and own.clean.still(out / file.name)
             and own.roster.still(part_of(out / ROSTER, file.name))
         }

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from sanitizers.engine.contract import Engine
-from sanitizers.engine.forms import RawFile
+from sanitizers.engine.tables import Raw
 from sanitizers.identifiers import Key
 from sanitizers.policy import Policy
 from sanitizers.register.history import Register
@@ -18,7 +18,7 @@ from sanitizers.register.snapshot import Snapshot
 from sanitizers.strip.memory import Memory
 from sanitizers.trace import links_of, read
 
-Files = Mapping[str, tuple[RawFile, ...]]
+Files = Mapping[str, tuple[Raw, ...]]
 
 
 @dataclass(frozen=True, repr=False)
