@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-HELD = 1 << 15  # rows that a file of many takes at once
+HELD = 1 << 13  # rows that a file of many takes at once
 
 
 class Sink(Protocol):

@@ -20,7 +20,9 @@ FIRST_YEAR = YEARS[0]
 ENOUGH = 200_000  # rows
 _MONTHS = YEAR * len(YEARS)
 _SPANS = (1, 2, 3, 6, 12)
-_SHORTEST_START = 4  # months: arrests begin in the first February, so the first file takes what would be too little
+_EDGE = (
+    4  # months, first and last, that no file ends within: arrests begin in February, the last complaints are to come
+)
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Layout:
         Examples
         --------
         >>> Layout.of(1.0, 6_000_000, longest=84), Layout.of(1.0, 6_000, longest=84).files
-        (Layout(months=6), 1)
+        (Layout(months=3), 1)
         """
         rows = per_arrest * arrests * 0.99  # months differ a little
         for months in _SPANS:
@@ -56,7 +58,7 @@ class Layout:
     @property
     def _starts(self) -> NDArray[np.int64]:
         starts = np.arange(0, _MONTHS, self.months)
-        return starts[(starts == 0) | (starts >= _SHORTEST_START)]
+        return starts[(starts == 0) | (starts >= _EDGE) & (starts <= _MONTHS - _EDGE)]
 
     @property
     def files(self) -> int:

@@ -33,7 +33,7 @@ class Summary:
     barred : int
         Arrests of the city that are barred on the day, on record or not.
     rows : mapping of str to int
-        Rows per table, by the pattern of its files.
+        Rows per table, by the pattern of its files, or its name in a PostgreSQL database.
     """
 
     arrests: int
@@ -101,7 +101,8 @@ def write_city(
             task = progress.add_task(table.pattern, total=None)
             finest = Layout.of(table.per_arrest, arrests, longest=table.longest)
             layout = finest if systems > len(SIX) and table.day_of else Layout(table.longest)
-            rows[table.pattern] = write_table(table, city, out, layout=layout, tick=partial(progress.advance, task))
+            told = f"postgres: {table.server}" if isinstance(table.form, Postgres) else table.pattern
+            rows[told] = write_table(table, city, out, layout=layout, tick=partial(progress.advance, task))
             progress.update(task, total=progress.tasks[task].completed)
     if record:
         rows[PATH] = write_record(own, City.of(world, as_of=as_of, without_sealed=False), out)

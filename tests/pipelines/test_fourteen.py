@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import hashlib
 import json
 import re
 import shutil
@@ -20,11 +21,17 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.city import write_city
+from pipelines.city import layout, write_city
+from pipelines.city.layout import Layout
+from pipelines.city.records import City, blocks
+from pipelines.city.systems import FOURTEEN
+from pipelines.city.tables import Table
+from pipelines.city.world import World
 from sanitizers import digest
 from sanitizers.engine.forms import RawFile, Reading
 from sanitizers.features import compute
@@ -168,6 +175,84 @@ def laid(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return lay(tmp_path_factory.mktemp("fourteen"), arrests=1500, seed=request.param)
 
 
+# The shape of the city.
+
+
+def all_files(folder: Path) -> dict[str, Path]:
+    return {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_the_six_systems_are_what_they_were(tmp_path: Path) -> None:
+    write_city(tmp_path, arrests=300, seed=3, as_of=DAY)
+    told = hashlib.sha256()
+    for name, path in all_files(tmp_path).items():
+        content = repr(rows_of(path)).encode() if path.suffix == ".parquet" else path.read_bytes()
+        told.update(name.encode() + hashlib.sha256(content).digest())
+    assert told.hexdigest() == "5fc017963d383b1ea073b636e8f398e6ede6c06642a92cd10bafc3d9cde95e56"
+
+
+@pytest.mark.parametrize("without_sealed", [False, True])
+def test_the_six_of_fourteen_are_the_six(without_sealed: bool, tmp_path: Path) -> None:
+    for systems in (6, 14):
+        write_city(
+            tmp_path / str(systems), arrests=300, seed=3, as_of=DAY, systems=systems, without_sealed=without_sealed
+        )
+    six, fourteen = all_files(tmp_path / "6"), all_files(tmp_path / "14")
+    assert len(six) == 7 + 7 + 5 + 2  # arrests and photos by year, five other tables, feed and truth
+    assert all(path.read_bytes() == fourteen[name].read_bytes() for name, path in six.items())
+    assert {path.suffix for path in fourteen.values()} == {".parquet", ".csv", ".jsonl", ".sqlite", ".duckdb"}
+
+
+@pytest.mark.parametrize("systems", [5, 15])
+def test_other_numbers_of_systems_are_refused(systems: int, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="one of 6, 14"):
+        write_city(tmp_path, arrests=40, seed=1, as_of=DAY, systems=systems)
+
+
+def months_of(table: Table, city: City) -> np.ndarray:
+    """Rows per month of the city; the day is the table's own, written or not."""
+    counts = np.zeros(84, int)
+    for events in blocks(table.events(city)):
+        days = table.rows(city, events)[table.day_of].cast(pa.timestamp("s")).to_numpy()
+        counts += np.bincount(days.astype("datetime64[M]").astype(int) - 43 * 12, minlength=84)
+    return counts
+
+
+def test_six_million_arrests_make_a_hundred_million_rows_in_at_most_500_files_none_small() -> None:
+    small, large, files, rows = 60_000, 6_000_000, 0, 0.0
+    city = City.of(World(7, small), as_of=DAY, without_sealed=False)
+    for table in (table for system in FOURTEEN for table in system.tables):
+        if not table.day_of:
+            files, rows = files + 1, rows + table.per_arrest * large
+            continue
+        parts, months = Layout.of(table.per_arrest, large, longest=table.longest), months_of(table, city)
+        assert months.sum() / small == pytest.approx(table.per_arrest, rel=0.03)
+        own = np.bincount(parts.file_of(np.arange(84)), months) * (large / small)
+        assert own.min() >= 200_000, table.pattern
+        files, rows = files + len(own), rows + own.sum()
+    assert files <= 500
+    assert 95e6 < rows < 105e6
+
+
+def test_a_city_parted_finer_holds_the_same_rows_and_leaves_no_file_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told() -> dict[str, list[str]]:
+        return {source: sorted(map(repr, source_of(tmp_path / "raw", own[0]))) for source, own in SOURCES.items()}
+
+    def write() -> int:
+        write_city(tmp_path, arrests=900, seed=3, as_of=DAY, systems=14)
+        return len(all_files(tmp_path))
+
+    few, coarse = write(), told()
+    monkeypatch.setattr(layout, "ENOUGH", 20)
+    assert write() > 4 * few
+    assert told() == coarse
+    monkeypatch.undo()
+    assert write() == few
+    assert told() == coarse
+
+
 # The generator: two ways to know the truth agree.
 
 
@@ -292,7 +377,8 @@ def test_every_change_stands_in_the_event_record_and_every_entry_was_changed(lai
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", [11, 12, 13])
-def test_laws_1_and_8_on_a_larger_city(seed: int, tmp_path: Path) -> None:
+def test_laws_1_and_8_on_a_larger_city_parted_finer(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layout, "ENOUGH", 1_000)
     laid = lay(tmp_path, arrests=20_000, seed=seed)
     check_nullity(laid)
     check_nothing_else(laid)

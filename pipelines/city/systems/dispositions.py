@@ -63,7 +63,7 @@ SYSTEM = System(
             events=lambda city: range(city.world.arrests),
             rows=_rows,
             key=("disposition_id",),
-            per_arrest=0.2,
+            per_arrest=0.1,
             server="dispositions",
         ),
     ),

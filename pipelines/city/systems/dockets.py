@@ -81,7 +81,7 @@ SYSTEM = System(
             events=lambda city: range(city.world.periods * _CASES),
             rows=_rows,
             key=("docket",),
-            per_arrest=0.2,
+            per_arrest=0.1,
             form=DuckDBFile("dockets"),
         ),
     ),
