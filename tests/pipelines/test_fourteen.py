@@ -25,8 +25,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
 from pipelines.city import layout, write_city
+from pipelines.city.__main__ import main
 from pipelines.city.layout import Layout
 from pipelines.city.records import City, blocks
 from pipelines.city.systems import FOURTEEN
@@ -112,7 +114,8 @@ def keyed(rows: list[Row], key: tuple[str, ...]) -> dict[str, Row]:
 
 def changes(source: str, before: dict[str, Row], after: dict[str, Row]) -> Iterator[Change]:
     """What one telling of a source lacks that the other has; nothing else may differ."""
-    assert list(after) == [key for key in before if key in after]  # in the same order, and nothing new
+    in_order = list(after) == [key for key in before if key in after]
+    assert in_order, f"{source}: rows stand in another order, or there are new ones"
     for key, row in before.items():
         if key not in after:
             yield source, key, "", -1
@@ -126,7 +129,7 @@ def changes(source: str, before: dict[str, Row], after: dict[str, Row]) -> Itera
                         left.pop(0)
                     else:
                         yield source, key, column, position
-                assert not left
+                assert not left, f"{source}.{column}: a list has new elements"
             elif cell != other:
                 yield source, key, column, -1
 
@@ -207,6 +210,37 @@ def test_the_six_of_fourteen_are_the_six(without_sealed: bool, tmp_path: Path) -
 def test_other_numbers_of_systems_are_refused(systems: int, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="one of 6, 14"):
         write_city(tmp_path, arrests=40, seed=1, as_of=DAY, systems=systems)
+
+
+def test_the_command_writes_the_city_that_the_function_writes(tmp_path: Path) -> None:
+    arguments = [
+        "--out",
+        str(tmp_path / "by command"),
+        "--arrests",
+        "60",
+        "--seed",
+        "3",
+        "--as-of",
+        str(DAY),
+        "--record",
+    ]
+    answer = CliRunner().invoke(main, [*arguments, "--systems", "14"], catch_exceptions=False)
+    write_city(tmp_path / "by call", arrests=60, seed=3, as_of=DAY, systems=14, record=True)
+    assert answer.exit_code == 0
+    one, two = (all_files(tmp_path / name) for name in ("by command", "by call"))
+    assert one.keys() == two.keys()
+    for name, path in one.items():
+        same = rows_of(path) == rows_of(two[name])
+        assert same, name
+
+
+def test_a_database_that_cannot_be_reached_is_told_without_its_password(tmp_path: Path) -> None:
+    dsn = f"host={tmp_path} user=clerk password=secret-{DAY}"
+    arguments = ["--out", str(tmp_path / "city"), "--arrests", "60", "--systems", "14"]
+    answer = CliRunner().invoke(main, arguments, env={"CITY_POSTGRES": dsn}, catch_exceptions=False)
+    assert answer.exit_code == 1
+    assert "the table dispositions cannot be made" in answer.output
+    assert "secret" not in answer.output + answer.stderr
 
 
 def months_of(table: Table, city: City) -> np.ndarray:
@@ -350,9 +384,10 @@ def check_nothing_else(laid: Laid) -> None:
     clean = strip(laid.city, out="plain", publish="plain")
     found: set[Change] = set()
     for source, (pattern, key) in SOURCES.items():
-        before = source_of(raw(laid.city), pattern)
-        published = re.sub(r"\.(sqlite|duckdb)$", ".parquet", pattern)
-        after = source_of(clean, published)
+        published = re.sub(r"\.(sqlite|duckdb)$", ".parquet", pattern)  # a table, by its key
+        before, after = source_of(raw(laid.city), pattern), source_of(clean, published)
+        if published != pattern:
+            before.sort(key=lambda row: row[key[0]])
         for row in before:
             for column in MASKED:
                 if row.get(column):
@@ -360,7 +395,7 @@ def check_nothing_else(laid: Laid) -> None:
         for rows in (before, after):
             for row in rows:
                 row.update({n: str(c) for n, c in row.items() if isinstance(c, dt.date)})
-        found |= {(s, k, c, e) for s, k, c, e in changes(source, keyed(before, key), keyed(after, key))}
+        found |= set(changes(source, keyed(before, key), keyed(after, key)))
     record = laid.record.keys()
     unexplained, missed = (Counter((s, c) for s, _, c, _ in left) for left in (found - record, record - found))
     assert unexplained == {}
