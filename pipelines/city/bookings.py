@@ -92,4 +92,4 @@ def has_prints(world: World, arrests: Ids) -> Mask:
 
 def indicted(world: World, cases: Ids) -> Mask:
     """Say which cases went to the higher court, whose systems are its own."""
-    return world.stream("indicted").chance(cases, 0.12)
+    return world.stream("indicted").chance(cases, np.where(cases < ARRESTS * world.periods, 0.03, 0.22))

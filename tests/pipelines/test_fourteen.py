@@ -325,7 +325,7 @@ def as_files(folder: Path) -> None:
     policy = (folder / "pipelines/fourteen/sealing.yaml").read_text()
     policy = re.sub(r"databases:\n(  .*\n)+", "", policy)
     for name, ending in (("warrants", "sqlite"), ("dockets", "duckdb")):
-        rows = rows_of(raw(folder) / f"{name}.{ending}")
+        rows = sorted(rows_of(raw(folder) / f"{name}.{ending}"), key=lambda row: row[SOURCES[name][1][0]])
         pq.write_table(pa.Table.from_pylist(rows), raw(folder) / f"{name}.parquet")
         path = f"path: ../../build/fourteen/city/raw/{name}.parquet"
         policy = policy.replace(f"database: {name}\n    table: {name}", path)
