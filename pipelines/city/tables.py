@@ -156,5 +156,5 @@ def _parts(rows: pa.Table, table: Table, layout: Layout, sinks: Sequence[Sink]) 
     days = rows[table.day_of]
     month = (np.asarray(pc.year(days)) - FIRST_YEAR) * YEAR + np.asarray(pc.month(days)) - 1
     file = layout.file_of(month)
-    for number in dict.fromkeys(file.tolist()):
+    for number in np.unique(file):
         yield sinks[number], rows.filter(pa.array(file == number))
