@@ -91,16 +91,15 @@ def _arrests(city: City, events: Ids, complaint: Ids, day: Days) -> dict[str, pa
     code = spelling.named(words.FINAL_CODES, world.stream("call final").below(events, len(words.FINAL_CODES)))
     code = pc.if_else(primary < 0, code, words.REPORTED)
     ends = pa.array(np.concatenate([[0], np.cumsum(held.sum(axis=1))]), pa.int32())
-    none = pa.array((arrests < 0).all(axis=1))
     numbers = spelling.arrest_numbers(world, arrests[held]).compact()
     return {
         "final_code": pc.if_else(known, words.ARREST_MADE, code),
         "arrest_number": pc.if_else(
             known, spelling.arrest_numbers(world, primary).lower(), pa.scalar(None, pa.string())
         ),
-        "all_arrests": pa.ListArray.from_arrays(ends, numbers, mask=none),
+        "all_arrests": pa.ListArray.from_arrays(ends, numbers),
         any_of("final_code", "arrest_number"): primary,
-        each_of("all_arrests"): pa.ListArray.from_arrays(ends, pa.array(arrests[held]), mask=none),
+        each_of("all_arrests"): pa.ListArray.from_arrays(ends, pa.array(arrests[held])),
     }
 
 
