@@ -1,4 +1,7 @@
-"""Calls to 911, parted by time. A call may lead to a complaint, and to arrests on the spot, as its final code tells."""
+"""Calls to 911, parted by time.
+
+A call may lead to a complaint, and to arrests on the spot. They make a list; the final code tells one that was radioed in.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from pipelines.city.places import Places, choose
 from pipelines.city.records import City
 from pipelines.city.systems.complaints import makers
 from pipelines.city.tables import System, Table, all_of, any_of, each_of, several
-from pipelines.city.world import COMPLAINTS, Days, Ids, Mask, World
+from pipelines.city.world import ARRESTS, COMPLAINTS, Days, Ids, Mask, World
 
 _SCHEMA = pa.schema(
     [
@@ -36,10 +39,10 @@ _MINUTE = 60 * 10**6
 def _rows(city: City, events: Ids) -> pa.Table:
     world = city.world
     events = events[world.stream("call made").chance(events, np.where(events % _CALLS < COMPLAINTS, 0.7, 0.87))]
-    complaint = _complaint(events)
-    day = np.where(complaint < 0, world.day_in(events // _CALLS, world.stream("call day").unit(events)), -1)
+    complaint, lone = _complaint(events), _lone(world, events)
+    own_day = world.day_in(events // _CALLS, world.stream("call day").unit(events))
     reported = crimes.times(world, complaint).reported
-    day = np.where(complaint < 0, day, reported)
+    day = np.select([complaint >= 0, lone >= 0], [reported, world.arrest_day(lone)], own_day)
     order = np.argsort(day, kind="stable")
     events, complaint, day, reported = events[order], complaint[order], day[order], reported[order]
     place, minute = _place(world, events, complaint), world.stream("call minute").below(events, 1440)
@@ -66,6 +69,13 @@ def _complaint(events: Ids) -> Ids:
     return np.where(slot < COMPLAINTS, COMPLAINTS * period + slot, -1)
 
 
+def _lone(world: World, events: Ids) -> Ids:
+    """Return the arrest without a complaint that a call leads to, -1 for none."""
+    arrest = events // _CALLS * ARRESTS + world.stream("call lone arrest").below(events, ARRESTS)
+    led = (events % _CALLS >= COMPLAINTS) & world.stream("call led to arrest").chance(events, 0.3)
+    return np.where(led & (arrest < world.arrests) & (world.complaint_of(arrest) < 0), arrest, -1)
+
+
 def _place(world: World, events: Ids, complaint: Ids) -> Places:
     own = places.somewhere(world, "call", events, borough=world.stream("call borough").below(events, 5))
     return choose(complaint < 0, own, crimes.place(world, complaint))
@@ -81,12 +91,14 @@ def _report(city: City, complaint: Ids, reported: Days) -> dict[str, pa.Array]:
 
 
 def _arrests(city: City, events: Ids, complaint: Ids, day: Days) -> dict[str, pa.Array]:
-    """Return what arrests on the spot write: those on the complaint that were made by the next day."""
-    world = city.world
+    """Return what arrests on the spot write: those on the complaint that were made by the next day, or a lone one."""
+    world, lone = city.world, _lone(city.world, events)
     arrests = np.where((complaint >= 0)[:, None], world.arrests_on(complaint), -1)
     arrests = np.where(_soon(world, arrests, day), arrests, -1)
-    primary = np.where(complaint < 0, -1, world.primary_arrest(complaint))
-    primary = np.where((arrests == primary[:, None]).any(axis=1), primary, -1)
+    primary = np.where(complaint < 0, lone, world.primary_arrest(complaint))
+    arrests[:, 0] = np.where(complaint < 0, lone, arrests[:, 0])
+    radioed = world.stream("arrest radioed").chance(events, 0.7) & (arrests == primary[:, None]).any(axis=1)
+    primary = np.where(radioed, primary, -1)
     known, held = city.knows(primary), city.knows(arrests)
     code = spelling.named(words.FINAL_CODES, world.stream("call final").below(events, len(words.FINAL_CODES)))
     code = pc.if_else(primary < 0, code, words.REPORTED)
