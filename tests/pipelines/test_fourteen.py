@@ -74,7 +74,7 @@ WAYS = {
     ("stops", "suspect_arrest_number"),
     *(("vouchers", column) for column in ("complaint_number", "matched_arrest", "matched_on", "status", "remarks")),
     *(("summonses", column) for column in ("arrest_number", "person_id", "status")),
-    *(("calls", column) for column in ("complaint_number", "arrest_number", "final_code", "all_arrests")),
+    *(("calls", column) for column in ("complaint_number", "arrest_number", "final_code", "other_arrests")),
     *(("warrants", column) for column in ("person_id", "executed_by", "executed_on", "status")),
     ("dockets", "arrests"),
 }

@@ -1,6 +1,7 @@
 """Calls to 911, parted by time.
 
-A call may lead to a complaint, and to arrests on the spot. They make a list; the final code tells one that was radioed in.
+A call may lead to a complaint, and to arrests on the spot. One that was radioed in writes the final code; the others are
+a list.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _SCHEMA = pa.schema(
         ("complaint_number", pa.string()),
         ("final_code", pa.string()),
         ("arrest_number", pa.string()),
-        ("all_arrests", pa.list_(pa.string())),
+        ("other_arrests", pa.list_(pa.string())),
     ]
 )
 _CALLS = 84  # slots per period: one for each complaint, the others for calls that came to nothing
@@ -99,6 +100,7 @@ def _arrests(city: City, events: Ids, complaint: Ids, day: Days) -> dict[str, pa
     arrests[:, 0] = np.where(complaint < 0, lone, arrests[:, 0])
     radioed = world.stream("arrest radioed").chance(events, 0.7) & (arrests == primary[:, None]).any(axis=1)
     primary = np.where(radioed, primary, -1)
+    arrests = np.where(arrests == primary[:, None], -1, arrests)
     known, held = city.knows(primary), city.knows(arrests)
     code = spelling.named(words.FINAL_CODES, world.stream("call final").below(events, len(words.FINAL_CODES)))
     code = pc.if_else(primary < 0, code, words.REPORTED)
@@ -109,9 +111,9 @@ def _arrests(city: City, events: Ids, complaint: Ids, day: Days) -> dict[str, pa
         "arrest_number": pc.if_else(
             known, spelling.arrest_numbers(world, primary).lower(), pa.scalar(None, pa.string())
         ),
-        "all_arrests": pa.ListArray.from_arrays(ends, numbers),
+        "other_arrests": pa.ListArray.from_arrays(ends, numbers),
         any_of("final_code", "arrest_number"): primary,
-        each_of("all_arrests"): pa.ListArray.from_arrays(ends, pa.array(arrests[held])),
+        each_of("other_arrests"): pa.ListArray.from_arrays(ends, pa.array(arrests[held])),
     }
 
 
