@@ -1,7 +1,7 @@
 """Calls to 911, parted by time.
 
-A call may lead to a complaint, and to arrests on the spot. One that was radioed in writes the final code; the others are
-a list.
+A call may lead to a complaint, and to arrests on the spot. One that was radioed in writes the final code; the others
+are a list.
 """
 
 from __future__ import annotations
