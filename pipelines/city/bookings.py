@@ -51,9 +51,45 @@ def photo(world: World, arrests: Ids) -> Ids:
     return world.stream("photo number").permute(arrests, PHOTO_NUMBERS)
 
 
-def docket(world: World, arrests: Ids) -> Ids:
-    """Return docket numbers, ten digits; two thirds of the complaints bring all their arrests onto one docket."""
+def case(world: World, arrests: Ids) -> Ids:
+    """Return court cases; two thirds of the complaints bring all their arrests into one case.
+
+    A case has the id of its arrest, or `arrests` of the whole city (rounded up) plus the id of its complaint.
+    """
     complaint = world.complaint_of(arrests)
     shared = (complaint >= 0) & world.stream("docket shared").chance(complaint, 0.65)
-    event = np.where(shared, ARRESTS * world.periods + complaint, arrests)
-    return world.stream("docket").permute(event, DOCKET_NUMBERS)
+    return np.where(shared, ARRESTS * world.periods + complaint, arrests)
+
+
+def arrests_in(world: World, cases: Ids) -> Ids:
+    """Return the arrests in each case, shape (n, 3), filled up with -1; none in a case that there is not."""
+    complaint = cases - ARRESTS * world.periods
+    shared = complaint >= 0
+    alone = np.where(shared, -1, cases)[:, None] * np.array([1, 0, 0]) - np.array([0, 1, 1])
+    arrests = np.where(shared[:, None], world.arrests_on(np.where(shared, complaint, 0)), alone)
+    return np.where((arrests >= 0) & (arrests < world.arrests) & (case(world, arrests) == cases[:, None]), arrests, -1)
+
+
+def docket_of_case(world: World, cases: Ids) -> Ids:
+    """Return docket numbers of cases, ten digits."""
+    return world.stream("docket").permute(cases, DOCKET_NUMBERS)
+
+
+def docket(world: World, arrests: Ids) -> Ids:
+    """Return docket numbers, ten digits."""
+    return docket_of_case(world, case(world, arrests))
+
+
+def names_docket(world: World, arrests: Ids) -> Mask:
+    """Say which arrests bear their docket number."""
+    return ~world.stream("docket missing").chance(arrests, 0.1)
+
+
+def has_prints(world: World, arrests: Ids) -> Mask:
+    """Say at which arrests fingerprints were taken, and a tracking number given by the state."""
+    return world.stream("has prints").chance(arrests, 0.92)
+
+
+def indicted(world: World, cases: Ids) -> Mask:
+    """Say which cases went to the higher court, whose systems are its own."""
+    return world.stream("indicted").chance(cases, np.where(cases < ARRESTS * world.periods, 0.03, 0.22))

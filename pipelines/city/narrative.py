@@ -12,13 +12,23 @@ import pyarrow.compute as pc
 from pipelines.city import crimes, words
 from pipelines.city.records import City
 from pipelines.city.spelling import IN_TEXT, arrest_numbers, join, named, spell
-from pipelines.city.world import Ids, World
+from pipelines.city.world import Ids, Mask, World
 
 
 def narratives(city: City, complaints: Ids) -> pa.Array:
     """Return the narratives of complaints, as far as the arrests on record wrote them."""
     own = _own_sentences(city.world, complaints)
     return join(*own, *(_arrest_sentence(city, arrests) for arrests in city.world.arrests_on(complaints).T))
+
+
+def authors(world: World, complaints: Ids) -> Ids:
+    """Return the arrests that write a sentence once they are on record, shape (n, 3), filled up with -1."""
+    arrests = world.arrests_on(complaints)
+    return np.where(_writes(world, arrests), arrests, -1)
+
+
+def _writes(world: World, arrests: Ids) -> Mask:
+    return world.stream("writes sentence").chance(arrests, 0.6)
 
 
 def _own_sentences(world: World, complaints: Ids) -> list[pa.Array]:
@@ -40,7 +50,7 @@ def _own_sentences(world: World, complaints: Ids) -> list[pa.Array]:
 def _arrest_sentence(city: City, arrests: Ids) -> pa.Array:
     """Return one sentence per arrest, empty where there is no arrest on record or it wrote none."""
     world = city.world
-    writes = city.knows(arrests) & world.stream("writes sentence").chance(arrests, 0.6)
+    writes = city.knows(arrests) & _writes(world, arrests)
     authors = arrests[writes]
     before, after = zip(*words.ARREST_SENTENCES, strict=True)
     wording = world.stream("arrest sentence").below(authors, len(before))

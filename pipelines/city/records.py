@@ -8,6 +8,7 @@ from datetime import date
 from functools import cached_property
 
 import numpy as np
+import pyarrow as pa
 
 from pipelines.city import bookings, justice
 from pipelines.city.world import ARRESTS, COMPLAINTS, ON_VIEW, Ids, Mask, World
@@ -66,6 +67,20 @@ class City:
         for block in blocks(range(self.world.arrests)):
             known[bookings.person(self.world, block[self.knows(block)])] = True
         return known
+
+    def arrests_of(self, persons: Ids) -> pa.Array:
+        """Return the arrests on record of each person, as lists."""
+        return self._of_persons.take(pa.array(persons))
+
+    @cached_property
+    def _of_persons(self) -> pa.Array:
+        own = np.empty(self.world.arrests, np.int32)
+        for block in blocks(range(self.world.arrests)):
+            own[block] = bookings.person(self.world, block)
+        known = np.flatnonzero(self.recorded[: self.world.arrests])
+        count = np.bincount(own[known], minlength=self.world.persons)
+        ordered = known[np.argsort(own[known], kind="stable")]
+        return pa.LargeListArray.from_arrays(np.concatenate([[0], np.cumsum(count)]), ordered)
 
     def by_day(self, arrests: Ids) -> Ids:
         """Return those of the arrests that are on record, by date, then id."""

@@ -6,9 +6,10 @@ import numpy as np
 import pyarrow as pa
 
 from pipelines.city import bookings, justice, spelling
+from pipelines.city.forms import Csv
 from pipelines.city.justice import EVENTS, SEAL
 from pipelines.city.records import City, blocks
-from pipelines.city.tables import Csv, Table
+from pipelines.city.tables import Table
 from pipelines.city.world import Ids, World
 
 _FEED = pa.schema(
@@ -67,5 +68,5 @@ def _truth_rows(city: City, events: Ids) -> pa.Table:
     return pa.table({"arrest_number": number, "barred": city.barred[arrests].astype(np.int8)})
 
 
-FEED = Table("seal_feed.csv", _FEED, events=_feed_events, rows=_feed_rows, csv=Csv())
-TRUTH = Table("truth.csv", _TRUTH, events=lambda city: range(city.world.arrests), rows=_truth_rows, csv=Csv())
+FEED = Table("seal_feed.csv", _FEED, events=_feed_events, rows=_feed_rows, form=Csv())
+TRUTH = Table("truth.csv", _TRUTH, events=lambda city: range(city.world.arrests), rows=_truth_rows, form=Csv())

@@ -1,4 +1,4 @@
-"""Identifiers as text, in the spellings that six record systems have grown into."""
+"""Identifiers as text, in the spellings that record systems have grown into."""
 
 from __future__ import annotations
 
@@ -128,5 +128,44 @@ def photo_number(world: World, arrests: Ids) -> pa.Array:
 
 def person_id(world: World, persons: Ids) -> pa.Array:
     """Write person ids: ``12345678A``."""
-    letter = named(tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ"), world.stream("person letter").below(persons, 26))
-    return join(digits(world.stream("person number").permute(persons, bookings.PERSON_NUMBERS), 8), letter)
+    return _with_letter(world, "person", persons)
+
+
+def cjtn(world: World, arrests: Ids) -> pa.Array:
+    """Write the numbers under which the state tracks arrests: ``12345678A``, of which a person id may be another."""
+    return _with_letter(world, "cjtn", arrests)
+
+
+def _with_letter(world: World, name: str, ids: Ids) -> pa.Array:
+    letter = named(tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ"), world.stream(f"{name} letter").below(ids, 26))
+    return join(digits(world.stream(f"{name} number").permute(ids, bookings.PERSON_NUMBERS), 8), letter)
+
+
+def docket(world: World, cases: Ids) -> pa.Array:
+    """Write docket numbers of cases with all ten digits."""
+    return digits(bookings.docket_of_case(world, cases), 10)
+
+
+def card_number(world: World, arrests: Ids) -> pa.Array:
+    """Write numbers of fingerprint cards: ``FP123456789``."""
+    return join("FP", digits(world.stream("card number").permute(arrests, 10**9), 9))
+
+
+def voucher_number(world: World, events: Ids) -> pa.Array:
+    """Write voucher numbers: ten digits that begin with 3."""
+    return join("3", digits(world.stream("voucher number").permute(events, 10**9), 9))
+
+
+def summons_number(world: World, events: Ids) -> pa.Array:
+    """Write summons numbers: ten digits that begin with 4."""
+    return join("4", digits(world.stream("summons number").permute(events, 10**9), 9))
+
+
+def call_id(world: World, events: Ids) -> pa.Array:
+    """Write the numbers of calls: ``D1234567890``."""
+    return join("D", digits(world.stream("call id").permute(events, 10**10), 10))
+
+
+def warrant_number(world: World, events: Ids) -> pa.Array:
+    """Write warrant numbers: ``W12345678``."""
+    return join("W", digits(world.stream("warrant number").permute(events, 10**8), 8))

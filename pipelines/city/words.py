@@ -170,3 +170,38 @@ PHOTO_NOTES = (
     "no remarks", "no remarks", "glasses removed", "tattoo of a señorita on left arm", "café stain on jacket",
     "scar über left brow", "refused to look up – second take", "reads «forever» on neck",
 )  # fmt: skip
+
+IMPRESSIONS = ("RIGHT FOUR", "LEFT FOUR", "THUMBS", "PALMS")
+TERMINALS = ("LIVESCAN A", "LIVESCAN B", "LIVESCAN C", "INKED CARD")
+ITEMS = (
+    "CELL PHONE", "US CURRENCY", "KNIFE", "BICYCLE", "GLASSINE", "LAPTOP", "JEWELRY", "WALLET", "BACKPACK",
+    "VEHICLE KEY", "BURGLAR TOOL", "CLOTHING",
+)  # fmt: skip
+# Remarks hold no digit.
+VOUCHER_REMARKS = (
+    "Owner unknown. ",
+    "Held for safekeeping at the request of the hospital. ",
+    "Serial number defaced. ",
+    "Item wet when received. ",
+)
+SUMMONS_CHARGES = (
+    "OPEN CONTAINER", "DISORDERLY CONDUCT", "PUBLIC URINATION", "LITTERING", "PARK AFTER HOURS", "BICYCLE ON SIDEWALK",
+    "NOISE", "UNLICENSED VENDOR",
+)  # fmt: skip
+SUMMONS_STATUSES = ("OPEN", "PAID", "DISMISSED", "WARRANT ORDERED")
+RADIO_CODES = (
+    "BURGLARY",
+    "ROBBERY",
+    "LARCENY",
+    "ASSAULT",
+    "DISPUTE",
+    "DISORDERLY",
+    "ALARM",
+    "AMBULANCE",
+    "CALL FOR HELP",
+)
+SECTOR_CARS = ("A", "B", "C", "D", "E", "F", "G", "SERGEANT", "ANTI-CRIME")
+FINAL_CODES = ("UNFOUNDED", "UNNECESSARY", "CONDITION CORRECTED", "GONE ON ARRIVAL")
+REPORTED, ARREST_MADE = "REPORT PREPARED", "ARREST EFFECTED"
+COURT_PARTS = ("PART A", "PART B", "PART C", "PART N", "TRIAL TERM")
+WARRANT_REASONS = ("FAILURE TO APPEAR", "COMPLAINANT IDENTIFIED", "INDICTMENT", "PROBATION")

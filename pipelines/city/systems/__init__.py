@@ -3,10 +3,25 @@
 To add a system, write its module, from streams of its own and those of the world, and name it here.
 """
 
-from pipelines.city.systems import arrests, complaints, patterns, persons, photos, stops
+from pipelines.city.systems import (
+    arrests,
+    calls,
+    coarrests,
+    complaints,
+    dispositions,
+    dockets,
+    fingerprints,
+    patterns,
+    persons,
+    photos,
+    stops,
+    summonses,
+    vouchers,
+    warrants,
+)
 from pipelines.city.tables import System
 
-SYSTEMS: tuple[System, ...] = (
+SIX: tuple[System, ...] = (
     persons.SYSTEM,
     arrests.SYSTEM,
     complaints.SYSTEM,
@@ -14,3 +29,15 @@ SYSTEMS: tuple[System, ...] = (
     stops.SYSTEM,
     patterns.SYSTEM,
 )
+FOURTEEN: tuple[System, ...] = (
+    *SIX,
+    fingerprints.SYSTEM,
+    vouchers.SYSTEM,
+    summonses.SYSTEM,
+    calls.SYSTEM,
+    warrants.SYSTEM,
+    dispositions.SYSTEM,
+    dockets.SYSTEM,
+    coarrests.SYSTEM,
+)
+SYSTEMS = {len(systems): systems for systems in (SIX, FOURTEEN)}

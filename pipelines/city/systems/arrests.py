@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.city import bookings, crimes, justice, people, spelling, words
+from pipelines.city.forms import Csv
 from pipelines.city.records import City
-from pipelines.city.tables import Csv, System, Table
+from pipelines.city.tables import System, Table, any_of
 from pipelines.city.world import LAST_DAY, Ids, World
 
 _ARRESTS = pa.schema(
@@ -57,6 +58,7 @@ def _arrest_rows(city: City, events: Ids) -> pa.Table:
             "x": place.x,
             "y": place.y,
             "age": spelling.years(day) - people.birth_year(world, person),
+            any_of(): arrests,
         }
     )
 
@@ -67,12 +69,11 @@ def _references(world: World, arrests: Ids) -> dict[str, pa.Array]:
     none = pa.scalar(None, pa.string())
     dashed = spelling.complaint_number(world, complaint, reported, dashes=True)
     plain = spelling.complaint_number(world, complaint, reported)
-    no_docket = world.stream("docket missing").chance(arrests, 0.1)
     return {
         "complaint_number": pc.if_else(complaint >= 0, dashed, none),
         "onview_complaint": pc.if_else(bookings.on_view(world, arrests), plain, none),
         "photo_number": pa.array(bookings.photo(world, arrests), mask=~bookings.has_photo(world, arrests)),
-        "docket": pa.array(np.where(no_docket, np.nan, bookings.docket(world, arrests))),
+        "docket": pa.array(np.where(bookings.names_docket(world, arrests), bookings.docket(world, arrests), np.nan)),
     }
 
 
@@ -95,6 +96,8 @@ def _charge_rows(city: City, events: Ids) -> pa.Table:
             "severity": spelling.named(sum(words.SEVERITIES, ()), law),
             "disposition": spelling.named(justice.DISPOSITIONS, disposition),
             "disposition_date": pc.if_else(pending, pa.scalar(None, pa.date32()), spelling.dates(day)),
+            "booked_on": spelling.dates(world.arrest_day(arrests)),
+            any_of(): arrests,
         }
     )
 
@@ -103,12 +106,24 @@ SYSTEM = System(
     "arrests",
     (
         Table(
-            "raw/arrests/arrests-{year}.parquet",
+            "raw/arrests/arrests{part}.parquet",
             _ARRESTS,
             events=lambda city: range(city.world.arrests),
             rows=_arrest_rows,
-            year_of="arrest_date",
+            key=("arrest_number",),
+            per_arrest=1.0,
+            day_of="arrest_date",
+            longest=12,
         ),
-        Table("raw/charges.csv", _CHARGES, events=lambda city: range(city.world.arrests), rows=_charge_rows, csv=Csv()),
+        Table(
+            "raw/charges{part}.csv",
+            _CHARGES,
+            events=lambda city: range(city.world.arrests),
+            rows=_charge_rows,
+            key=("arrest_number", "charge_no"),
+            per_arrest=1.88,
+            day_of="booked_on",
+            form=Csv(),
+        ),
     ),
 )

@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.city import bookings, crimes, people, spelling, words
-from pipelines.city.narrative import narratives
+from pipelines.city.narrative import authors, narratives
 from pipelines.city.records import City
-from pipelines.city.tables import System, Table
-from pipelines.city.world import COMPLAINTS, Days, Ids, World
+from pipelines.city.tables import System, Table, all_of, any_of, each_of, several
+from pipelines.city.world import COMPLAINTS, ON_VIEW, Days, Ids, World
 
 _SCHEMA = pa.schema(
     [
@@ -50,6 +50,7 @@ _TRAITS = {
     "method": words.METHODS,
     "stolen": words.STOLEN,
 }
+_SOLUTION = ("suspect_age", "suspect_sex", "suspect_race", "suspect_height", "status", "cleared_by")
 _MINUTE = 60 * 10**6
 _LINEUP = 6  # photos
 _REACH = 3_000  # arrests back from which a lineup is drawn
@@ -69,10 +70,17 @@ def _rows(city: City, events: Ids) -> pa.Table:
             "y": place.y,
             "precinct": place.precinct,
             **_solution(city, complaints),
-            "lineup": _lineup(city, complaints, reported),
+            **_lineup(city, complaints, reported),
             "narrative": narratives(city, complaints),
+            any_of("narrative"): several(authors(world, complaints)),
+            all_of(): several(makers(world, complaints)),
         }
     )
+
+
+def makers(world: World, complaints: Ids) -> Ids:
+    """Return the arrests that made each complaint, shape (n, 3), filled up with -1: none but of an on-view one."""
+    return np.where((complaints % COMPLAINTS == ON_VIEW)[:, None], world.arrests_on(complaints), -1)
 
 
 def _what(world: World, complaints: Ids) -> dict[str, pa.Array]:
@@ -103,10 +111,11 @@ def _solution(city: City, complaints: Ids) -> dict[str, pa.Array]:
         "suspect_height": pa.array(people.height(world, person), mask=~(solved & bookings.has_photo(world, arrest))),
         "status": spelling.named(("OPEN", "CLOSED"), solved.astype(np.int64)),
         "cleared_by": pc.if_else(solved, number, pa.scalar(None, pa.string())),
+        any_of(*_SOLUTION): arrest,
     }
 
 
-def _lineup(city: City, complaints: Ids, reported: Days) -> pa.Array:
+def _lineup(city: City, complaints: Ids, reported: Days) -> dict[str, pa.Array]:
     """Return the photos shown to a witness: of arrests before the report, none twice."""
     world = city.world
     earlier = world.arrests_before(reported)
@@ -118,21 +127,25 @@ def _lineup(city: City, complaints: Ids, reported: Days) -> pa.Array:
     held = city.knows(arrests) & bookings.has_photo(world, arrests)
     count = np.zeros(len(shown), np.int32)
     count[shown] = held.sum(axis=1)
-    return pa.ListArray.from_arrays(
-        pa.array(np.concatenate([[0], np.cumsum(count)]), pa.int32()),
-        spelling.photo_number(world, arrests[held]),
-        mask=pa.array(~shown),
-    )
+    ends, none = pa.array(np.concatenate([[0], np.cumsum(count)]), pa.int32()), pa.array(~shown)
+    photos = spelling.photo_number(world, arrests[held])
+    return {
+        "lineup": pa.ListArray.from_arrays(ends, photos, mask=none),
+        each_of("lineup"): pa.ListArray.from_arrays(ends, pa.array(arrests[held]), mask=none),
+    }
 
 
 SYSTEM = System(
     "complaints",
     (
         Table(
-            "raw/complaints.parquet",
+            "raw/complaints{part}.parquet",
             _SCHEMA,
             events=lambda city: range(city.world.periods * COMPLAINTS),
             rows=_rows,
+            key=("complaint_number",),
+            per_arrest=2.0,
+            day_of="reported_on",
         ),
     ),
 )

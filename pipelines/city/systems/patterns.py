@@ -10,8 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.city import crimes, spelling
+from pipelines.city.forms import Csv
 from pipelines.city.records import City
-from pipelines.city.tables import Csv, System, Table
+from pipelines.city.systems.complaints import makers
+from pipelines.city.tables import System, Table, all_of, any_of, several
 from pipelines.city.world import COMPLAINTS, LAST_DAY, MEMBERS, ON_VIEW, SERIES, Ids, Mask, World
 
 _SCHEMA = pa.schema(
@@ -51,6 +53,8 @@ def _rows(city: City, events: Ids) -> pa.Table:
             "evidence": spelling.named(_EVIDENCE, kind),
             "evidence_arrest": pc.if_else(by_arrest, number, ""),
             "added_on": spelling.dates(added),
+            any_of(): np.where(by_arrest, arrest, -1),
+            all_of(): several(makers(world, complaint)),
         }
     )
 
@@ -83,11 +87,14 @@ SYSTEM = System(
     "patterns",
     (
         Table(
-            "raw/pattern_members.csv",
+            "raw/pattern_members{part}.csv",
             _SCHEMA,
             events=lambda city: range(city.world.periods * SERIES * MEMBERS * _PIECES),
             rows=_rows,
-            csv=Csv(),
+            key=("member_id",),
+            per_arrest=0.72,
+            day_of="added_on",
+            form=Csv(),
         ),
     ),
 )

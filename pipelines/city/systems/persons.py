@@ -5,8 +5,9 @@ from __future__ import annotations
 import pyarrow as pa
 
 from pipelines.city import people, places, spelling, words
+from pipelines.city.forms import Csv
 from pipelines.city.records import City
-from pipelines.city.tables import Csv, System, Table
+from pipelines.city.tables import System, Table, all_of
 from pipelines.city.world import Ids
 
 _SCHEMA = pa.schema(
@@ -35,11 +36,22 @@ def _rows(city: City, events: Ids) -> pa.Table:
             "sex": spelling.named(words.SEXES, people.sex(world, persons)),
             "race": spelling.named(words.RACES, people.race(world, persons)),
             "home_precinct": places.precinct_of_home(world, persons),
+            all_of(): city.arrests_of(persons),
         }
     )
 
 
 SYSTEM = System(
     "persons",
-    (Table("raw/persons.csv", _SCHEMA, events=lambda city: range(city.world.persons), rows=_rows, csv=Csv()),),
+    (
+        Table(
+            "raw/persons.csv",
+            _SCHEMA,
+            events=lambda city: range(city.world.persons),
+            rows=_rows,
+            key=("person_id",),
+            per_arrest=0.54,
+            form=Csv(),
+        ),
+    ),
 )

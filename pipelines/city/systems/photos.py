@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.city import bookings, people, spelling, words
+from pipelines.city.forms import Csv
 from pipelines.city.records import City
-from pipelines.city.tables import Csv, System, Table
+from pipelines.city.tables import System, Table, any_of
 from pipelines.city.world import Ids, World
 
 _SCHEMA = pa.schema(
@@ -39,6 +40,7 @@ def _rows(city: City, events: Ids) -> pa.Table:
             "height_cm": measured,
             "camera": spelling.named(words.CAMERAS, camera),
             "note": spelling.named(words.PHOTO_NOTES, note),
+            any_of(): arrests,
         }
     )
 
@@ -61,12 +63,15 @@ SYSTEM = System(
     "photos",
     (
         Table(
-            "raw/photos/photos-{year}.csv",
+            "raw/photos/photos{part}.csv",
             _SCHEMA,
             events=lambda city: range(city.world.arrests),
             rows=_rows,
-            year_of="taken_on",
-            csv=Csv(delimiter=";", encoding="cp1252"),
+            key=("photo_number",),
+            per_arrest=0.85,
+            day_of="taken_on",
+            longest=12,
+            form=Csv(delimiter=";", encoding="cp1252"),
         ),
     ),
 )

@@ -7,8 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.city import bookings, places, spelling, words
+from pipelines.city.forms import Csv
 from pipelines.city.records import City
-from pipelines.city.tables import Csv, System, Table
+from pipelines.city.tables import System, Table, any_of
 from pipelines.city.world import ARRESTS, STOPS, Ids, World
 
 _SCHEMA = pa.schema(
@@ -47,6 +48,7 @@ def _rows(city: City, events: Ids) -> pa.Table:
             "reason": spelling.named(words.STOP_REASONS, reason),
             "frisked": spelling.named(("N", "Y"), world.stream("stop frisked").below(stops, 2)),
             "suspect_arrest_number": pc.if_else(city.knows(arrest), number, missing),
+            any_of("suspect_arrest_number"): arrest,
         }
     )
 
@@ -60,5 +62,16 @@ def _arrest(world: World, stops: Ids) -> Ids:
 
 SYSTEM = System(
     "stops",
-    (Table("raw/stops.csv", _SCHEMA, events=lambda city: range(city.world.periods * STOPS), rows=_rows, csv=Csv()),),
+    (
+        Table(
+            "raw/stops{part}.csv",
+            _SCHEMA,
+            events=lambda city: range(city.world.periods * STOPS),
+            rows=_rows,
+            key=("stop_id",),
+            per_arrest=0.6,
+            day_of="stop_date",
+            form=Csv(),
+        ),
+    ),
 )

@@ -1,6 +1,5 @@
 """Stage: fit and evaluate the re-arraignment model on clean features, and score the cases whose outcome is open."""
 
-
 import pandas as pd
 
 from models.recidivism import evaluate_label, fit_label
