@@ -7,7 +7,7 @@ joins. Nothing here knows a number from an identifier, or a file from a frame.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from sanitizers.documents import maybe_cell, nearest_column, other_delimiter
 from sanitizers.engine.contract import ROW, Engine, Lookup, Part, Tally, malformed_faults
 from sanitizers.engine.forms import RawFile, files_of, fixed_folder
 from sanitizers.engine.lines import LINE
+from sanitizers.engine.places import Place, names_in, place_of, readings
 from sanitizers.engine.types import holds, readable_with_nulls, survives
 from sanitizers.errors import ConfigurationError, Fault, Faults, RegisterFailure, SourceFailure, gathered
 from sanitizers.identifiers import Key, Kinds
@@ -37,6 +38,8 @@ class Read:
 
     Parameters
     ----------
+    places
+        Where everything that the policy names stands, by name.
     tokens
         Held: ``ref, row, pos, hi, lo``.
     """
@@ -44,6 +47,7 @@ class Read:
     name: str
     source: Source
     parts: Sequence[Part]
+    places: Mapping[str, Place]
     tally: Tally
     tokens: ir.Table
 
@@ -167,9 +171,11 @@ def check_columns(policy: Policy, parts: Parts) -> None:
             _key_faults(faults, name, source, given)
             tokens = {ref.parts[0] for ref in policy.published(name).values()}
             _column_faults(faults, name, source, schema, tokens)
-            _type_faults(faults, name, schema, policy.travelling(name))
-            for column in set(policy.changing(name)) & set(schema.names):
-                if not readable_with_nulls(schema.field(column).type):
+            travelling = {place.column for text in policy.travelling(name) if (place := place_of(text, schema))}
+            _type_faults(faults, name, schema, travelling)
+            for column in policy.changing(name):
+                place = place_of(column, schema)
+                if place and not readable_with_nulls(place.type_in(schema)):
                     remedy = "cast it to a list where it is written"
                     problem = "is a list of fixed size: nobody could read the file once a cell is empty"
                     faults.say(problem, remedy, where=f"sources.{name}", column=column)
@@ -198,30 +204,27 @@ def _key_faults(faults: Faults, name: str, source: Source, parts: Sequence[Part]
 
 def _column_faults(faults: Faults, name: str, source: Source, schema: pa.Schema, tokens: set[str]) -> None:
     for ref in source.references:
-        redaction = ref.redaction
+        redaction, where = ref.redaction, f"sources.{name}.columns.{ref.name}"
         also = [*redaction.redact, *redaction.set] if redaction else []
         for column in dict.fromkeys([*ref.parts, *also]):
-            _named(faults, column, schema, source, where=f"sources.{name}.columns.{ref.name}")
-        if ref.elements and ref.parts[0] in schema.names:
-            kind = schema.field(ref.parts[0]).type
-            if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
-                faults.say("is no list", "declare it without `[]`", where=f"sources.{name}.columns.{ref.name}")
-        given = {name: value for name, value in (redaction.set if redaction else {}).items() if name in schema.names}
-        for column, value in given.items():
-            kind = schema.field(column).type
-            if not (column in tokens or holds(kind, value)):
+            _named(faults, column, schema, source, where=where)
+        for column, value in (redaction.set if redaction else {}).items():
+            place = place_of(column, schema)
+            if place and not (column in tokens or holds(place.type_in(schema), value)):
                 remedy = "write a value of that type"
-                faults.say(f"`set` gives a value that is no {kind}", remedy, where=f"sources.{name}", column=column)
+                problem = f"`set` gives a value that is no {place.type_in(schema)}"
+                faults.say(problem, remedy, where=f"sources.{name}", column=column)
     for column in [*source.text, *source.not_identifiers]:
         _named(faults, column, schema, source, where=f"sources.{name}")
     for column in source.text:
-        if column in schema.names and not _holds_text(schema.field(column).type):
+        place = place_of(column, schema)
+        if place and not _holds_text(place.type_in(schema)):
             faults.say("holds no text", "declare the identifier under `columns`", where=f"sources.{name}.text.{column}")
     for column in source.primary_key:
         _named(faults, column, schema, source, where=f"sources.{name}.primary_key")
 
 
-def _type_faults(faults: Faults, name: str, schema: pa.Schema, travelling: Sequence[str]) -> None:
+def _type_faults(faults: Faults, name: str, schema: pa.Schema, travelling: Collection[str]) -> None:
     """Names that two columns share, and types that an engine would not give back as it was given them."""
     folded = [column.casefold() for column in schema.names]
     headed = not any(maybe_cell(column) for column in schema.names)
@@ -242,9 +245,17 @@ def _holds_text(kind: pa.DataType) -> bool:
 
 
 def _named(faults: Faults, column: str, schema: pa.Schema, source: Source, *, where: str) -> None:
-    if column in schema.names:
+    if ways := readings(column, schema):
+        if len(ways) > 1:
+            faults.say("names a column and a field", "rename one of them where it is written", where=where, column=column)
         return
-    remedy = nearest_column(column, schema.names)
+    known = names_in(schema)
+    bare = column.replace("[]", "")
+    if other := next((name for name in known if name.replace("[]", "") == bare), None):
+        problem, remedy = "is no list" if "[]" in column else "stands in a list", f"write `{other}`"
+        faults.say(problem, remedy, where=where, column=column)
+        return
+    remedy = nearest_column(column, known)
     if mark := other_delimiter(schema.names):
         remedy = f"the header has one column; write `read: {{delimiter: {mark!r}}}`".replace("'\\t'", '"\\t"')
     faults.say("no such column", remedy, where=where, column=column)
@@ -282,9 +293,14 @@ def read(engine: Engine, policy: Policy, parts: Parts, kinds: Kinds, key: Key) -
             tokens = engine.tokens(parts[name], own, key, tally)
             if source.malformed == "error":
                 faults.extend(malformed_faults(parts[name], own, tally, name))
-            found[name] = Read(name, source, parts[name], tally, tokens)
+            found[name] = Read(name, source, parts[name], _places(policy, name, parts[name][0].schema), tally, tokens)
     faults.stop(SourceFailure)
     return found
+
+
+def _places(policy: Policy, name: str, schema: pa.Schema) -> dict[str, Place]:
+    named = dict.fromkeys([*policy.sources[name].named, *policy.changing(name)])
+    return {name: place for name in named if (place := place_of(name, schema))}
 
 
 def links_of(engine: Engine, sources: Mapping[str, Read]) -> pa.Table:
