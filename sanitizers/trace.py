@@ -6,6 +6,7 @@ joins. Nothing here knows a number from an identifier, or a file from a frame.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -190,16 +191,35 @@ def check_columns(policy: Policy, parts: Parts) -> None:
 
 
 def _key_faults(faults: Faults, name: str, source: Source, parts: Sequence[Part]) -> None:
-    """Keys of JSON lines that are named and in no line of a file, or that hold lists or objects."""
+    """Keys and fields of JSON lines that are named and in no line of a file, or that hold lists or objects."""
     read = {part for ref in source.references for part in ref.parts} | set(source.text)
     for file in (part for part in parts if isinstance(part, RawFile) and part.form == "lines"):
         where, told = f"{name}: {file.name}", file.told
-        for column in sorted(set(source.named) - set(told.names)) if told.rows else ():
+        lists = [column for column in source.named if "[]" in column]
+        known = {*told.names, *told.fields, *lists}
+        for column in sorted(set(source.named) - known) if told.rows else ():
             close = nearest_column(column, told.names)
             remedy = close if close.startswith("did") else "mend the name, or write the key with null in a line"
             faults.say("no line has this key", remedy, where=where, column=column)
+        for column in lists:
+            remedy = "write the file as Parquet, or the list as lines of a source of its own"
+            faults.say("lists in JSON lines are not followed", remedy, where=where, column=column)
         for column in sorted(read & told.nested):
             faults.say("holds a list or an object", "write its values as keys of the line", where=where, column=column)
+        for column in sorted(told.barred & known):
+            remedy = "write null where there is no object"
+            faults.say("is no field of an object in some lines", remedy, where=where, column=column)
+        for column in sorted(told.fields & set(told.names)):
+            faults.say("names a key and a field", "rename one where it is written", where=where, column=column)
+        for column, field in itertools.product(_redacted_in(source), source.named):
+            if field.startswith(f"{column}.") and field in told.fields:
+                remedy = f"name the fields of `{column}` that are to be emptied"
+                faults.say("holds a field that is named as well", remedy, where=where, column=column)
+
+
+def _redacted_in(source: Source) -> list[str]:
+    redactions = [ref.redaction for ref in source.references if ref.redaction]
+    return [name for own in redactions for name in (*own.redact, *own.set)]
 
 
 def _column_faults(faults: Faults, name: str, source: Source, schema: pa.Schema, tokens: set[str]) -> None:
@@ -247,7 +267,7 @@ def _holds_text(kind: pa.DataType) -> bool:
 def _named(faults: Faults, column: str, schema: pa.Schema, source: Source, *, where: str) -> None:
     if ways := readings(column, schema):
         if len(ways) > 1:
-            faults.say("names a column and a field", "rename one of them where it is written", where=where, column=column)
+            faults.say("names a column and a field", "rename one where it is written", where=where, column=column)
         return
     known = names_in(schema)
     bare = column.replace("[]", "")
