@@ -186,20 +186,21 @@ class Block:
         first = self._bytes[self._values[0]]
         return {self.names[code] for code in np.unique(self._code[(first == ord("[")) | (first == ord("{"))])}
 
-    def look(self, name: str) -> tuple[bool, bool, bool]:
-        """Whether an object has a field; whether it holds lists or objects; whether a way to it is barred.
+    def look(self, name: str) -> set[str]:
+        """What stands at a field of objects, in words: see `Told`.
 
-        It is where a list or a value stands in place of an object.
+        ``there`` if one has it, ``lacking`` if there are some and none does, ``nested`` if it holds lists or objects,
+        ``barred`` if a list or a value stands in place of an object.
         """
         head, dot, rest = name.partition(".")
-        if not dot or head not in self.names:
-            return name in self.names, name in self.nested(), False
+        if not dot:
+            told = {"there"} if name in self.names else {"lacking"} if self.rows else set()
+            return told | ({"nested"} if name in self.nested() else set())
         first = self._bytes[self._values[0][self._members_of(head)]]
-        barred = bool(((first != ord("{")) & (first != ord("n"))).any())
+        barred = ((first != ord("{")) & (first != ord("n"))).any()
         _, inner = self._inner(head)
         inner._check_keys()
-        there, nested, further = inner.look(rest)
-        return there, nested, barred or further
+        return inner.look(rest) | ({"barred"} if barred else set())
 
     def _inner(self, name: str) -> tuple[np.ndarray, Block]:
         """Members of a key that are objects, and the objects as lines."""
@@ -395,7 +396,7 @@ class Told:
     rows
         How many lines there are.
     fields
-        Fields of objects that were asked for and that a line has.
+        Fields of objects that were asked for: a line has them, or every line has null in place of the object.
     barred
         Fields that were asked for, where a line has a list or a value in place of an object.
     """
@@ -417,19 +418,19 @@ class Told:
         """
         found: dict[str, None] = {}
         nested: set[str] = set()
-        fields: set[str] = set()
-        barred: set[str] = set()
+        looked: dict[str, set[str]] = {name: set() for name in named if "." in name}
         rows = 0
         for block in blocks(path):
             block.check()
             found |= dict.fromkeys(block.names)
             nested |= block.nested()
             rows += block.rows
-            for name in (name for name in named if "." in name):
-                there, deep, way = block.look(name)
-                fields |= {name} if there else set()
-                nested |= {name} if deep else set()
-                barred |= {name} if way else set()
+            for name, told in looked.items():
+                told |= block.look(name)
+        nested |= {name for name, told in looked.items() if "nested" in told}
+        barred = {name for name, told in looked.items() if "barred" in told}
+        fields = {name for name, told in looked.items() if "there" in told}
+        fields |= {name for name, told in looked.items() if not told and name.partition(".")[0] in found}
         return cls(tuple(found), frozenset(nested), rows, frozenset(fields), frozenset(barred))
 
 
