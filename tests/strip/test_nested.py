@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from sanitizers.engine.forms import RawFile, Reading
-from sanitizers.errors import CONTAMINATED, USAGE
-from tests.cli_world import SEALED, World, department, world
+from sanitizers.errors import CONTAMINATED, USAGE, ConfigurationError
+from sanitizers.identifiers import Key
+from sanitizers.policy import Policy
+from sanitizers.register import snapshot
+from sanitizers.strip.frames import strip
+from tests.cli_world import KEY, SEALED, World, department, world
 from tests.test_bad_input import refused, unpublished
 
 __all__ = ["department", "world"]
@@ -297,3 +302,24 @@ def test_what_is_no_field_of_an_object_is_refused(world: World, column: str, lin
     for word in words:
         assert word in outcome.err
     unpublished(world)
+
+
+# -- frames -----------------------------------------------------------------------------------------------------------
+
+
+def test_fields_of_dicts_in_frames_are_refused_by_name(world: World) -> None:
+    declare(world, "person.sid: {kind: arrest_number, on_seal: drop}")
+    frames = {
+        "arrests": pd.DataFrame({"arrest_number": ["K17000001"], "photo_number": ["0000000003"]}),
+        "photos": pd.DataFrame({"photo_number": ["0000000003"]}),
+        "complaints": pd.DataFrame({"id": ["201700000001"], "person": [{"sid": SEALED}]}),
+    }
+    given = {"policy": Policy.load(world / "sealing.yaml"), "snapshot": snapshot.load(world / "city.snap"), "key": Key(KEY)}
+    with pytest.raises(ConfigurationError, match="fields of dicts are not followed in frames") as refusal:
+        strip(frames, **given)
+    assert "person.sid" in str(refusal.value)
+    leaked = SEALED in str(refusal.value)
+    assert not leaked
+    flat = frames["complaints"].assign(**{"person.sid": [SEALED]}).drop(columns="person")
+    clean, _ = strip({**frames, "complaints": flat}, **given)
+    assert len(clean["complaints"]) == 0
