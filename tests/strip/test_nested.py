@@ -275,12 +275,26 @@ def test_fields_of_objects_in_json_lines_change_where_they_stand(world: World) -
 
 
 def test_a_field_of_an_object_is_published_as_a_token(world: World) -> None:
-    lines(world, "person.sid: {kind: arrest_number, on_seal: drop}")
+    declared = "person.sid: {kind: arrest_number, on_seal: drop}", "by: {kind: arrest_number, on_seal: {redact: []}}"
+    lines(world, *declared)
     world.amend("sealing.yaml", "arrest_number: plain, ", "")
     assert world.strip().code == 0
     clean = [json.loads(line) for line in (world / "clean/complaints.jsonl").read_text().splitlines()]
     assert [one["id"][-1] for one in clean] == ["2", "3", "4", "5"]
     assert clean[0]["person"]["sid"].startswith("tok_")
+    assert world.gate(world / "clean").code == 0
+    outcome = world.gate(world / "raw/complaints.jsonl")
+    assert outcome.code == CONTAMINATED
+    assert "person.sid" in outcome.out
+
+
+@pytest.mark.parametrize("said", ["null", "{}"])
+def test_a_file_in_which_no_object_is_left_is_read_and_one_that_never_had_the_field_is_not(world: World, said: str) -> None:
+    content = "".join(f'{{"id":"20170000000{number}","person":{said}}}\n' for number in range(3))
+    lines(world, "person.sid: {kind: arrest_number, on_seal: drop}", content=content)
+    outcome = world.strip()
+    assert outcome.code == (0 if said == "null" else USAGE)
+    assert ("no line has this key" in outcome.err) == (said == "{}")
 
 
 @pytest.mark.parametrize(
