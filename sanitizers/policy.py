@@ -143,11 +143,12 @@ class Reference(Strict):
     Parameters
     ----------
     name
-        As written in the policy: ``a``, ``[a, b]`` for a composite identifier, ``a[]`` for the elements of a list.
+        As written in the policy: ``a``, ``[a, b]`` for a composite identifier, ``a[]`` for the elements of a list,
+        ``a.b`` for a field of a struct, ``a[].b`` for a field of each struct in a list.
     parts
-        The columns it is read from.
+        Names of the columns, or of the places in them, that it is read from.
     elements
-        Whether the identifiers are the elements of a list.
+        Whether the identifiers stand in a list: there may be several in a row.
     """
 
     name: str
@@ -159,8 +160,8 @@ class Reference(Strict):
     def of(cls, name: str, column: Column) -> Reference:
         """Take a column's name apart."""
         composite = re.fullmatch(r"\[(.+)\]", name)
-        parts = tuple(part.strip() for part in composite[1].split(",")) if composite else (name.removesuffix("[]"),)
-        return cls(name=name, parts=parts, elements=name.endswith("[]"), column=column)
+        parts = tuple(part.strip() for part in composite[1].split(",")) if composite else (name,)
+        return cls(name=name, parts=parts, elements=any("[]" in part for part in parts), column=column)
 
     @property
     def kind(self) -> str:
@@ -174,11 +175,14 @@ class Reference(Strict):
 
     @property
     def redaction(self) -> Redaction | None:
-        """What a seal on it changes in the row; the identifying column always goes with it. None if it drops."""
+        """What a seal on it changes in the row; the identifying column always goes with it. None if it drops.
+
+        In a list it changes that element where it names fields of the same list.
+        """
         if self.drops:
             return None
         given = self.column.on_seal if isinstance(self.column.on_seal, Redaction) else Redaction()
-        if self.elements:
+        if self.column.on_seal == "element":
             return given
         own = tuple(part for part in self.parts if part not in given.set and part not in given.redact)
         return Redaction(redact=(*given.redact, *own), set=given.set)
@@ -288,17 +292,17 @@ class Policy(Strict):
         }
 
     def travelling(self, name: str) -> list[str]:
-        """The columns of a source that go through an engine, which must give back what it was given: texts, lists."""
-        source = self.sources[name]
-        return sorted({*source.text, *(ref.parts[0] for ref in source.references if ref.elements)})
+        """The columns of a source that go through an engine, which must give back what it was given: texts."""
+        return sorted(self.sources[name].text)
 
     def changing(self, name: str) -> list[str]:
-        """The columns of a source in which a strip may change anything, sorted."""
+        """Names of everything in a source that a strip may change, sorted."""
         source = self.sources[name]
         redactions = [ref.redaction for ref in source.references if ref.redaction]
         redacted = [column for own in redactions for column in (*own.redact, *own.set)]
         tokens = [ref.parts[0] for ref in self.published(name).values()]
-        return sorted({*self.travelling(name), *redacted, *tokens})
+        lists = [_list_of(ref.parts[0]) for ref in source.references if ref.elements]
+        return sorted({*self.travelling(name), *redacted, *tokens, *lists})
 
     @cached_property
     def digest(self) -> str:
@@ -387,9 +391,11 @@ def _shape_faults(policy: Policy, where: str) -> list[Fault]:
         others = {ref.name: [o for o in dropping if o.name != ref.name] for ref in source.references}
         for ref in source.references:
             column = f"{place}.columns.{ref.name}"
-            if "." in ref.name:
-                faults.say("nested columns are not read", "flatten it first", where=where, column=column)
-            if ref.elements != (ref.column.on_seal == "element") and not ref.drops:
+            if ref.elements and len(ref.parts) > 1:
+                remedy = "write the list as rows of a source of its own"
+                faults.say("a composite identifier in a list is not read", remedy, where=where, column=column)
+            wrong = not ref.elements if ref.column.on_seal == "element" else ref.name.endswith("[]") and not ref.drops
+            if wrong:
                 say = "`element` goes with a list column" if not ref.elements else "a list loses its element or its row"
                 faults.say(say, 'write `"name[]": {on_seal: element}`', where=where, column=column)
             if ref.elements and ref.drops:
@@ -413,6 +419,7 @@ def _shape_faults(policy: Policy, where: str) -> list[Fault]:
                     where=where,
                     column=column,
                 )
+        _list_faults(faults, source, place, where)
         declared = {part for ref in source.references for part in ref.parts}
         for other in [*source.text, *source.not_identifiers]:
             if other in declared:
@@ -422,6 +429,26 @@ def _shape_faults(policy: Policy, where: str) -> list[Fault]:
             if column in output.asked_by:
                 faults.say("is both asked by and named", "keep one", where=where, column=f"outputs.{name}.{column}")
     return faults
+
+
+def _list_of(name: str) -> str:
+    """Name of the list that a name goes through."""
+    return name.partition("[]")[0]
+
+
+def _list_faults(faults: Faults, source: Source, place: str, where: str) -> None:
+    """Names with ``[]`` where no list is followed."""
+    own = "write the list as rows of a source of its own"
+    for name in [name for name in source.named if name.count("[]") > 1]:
+        faults.say("lists within lists are not read", own, where=where, column=f"{place}.{name}")
+    for name in [name for name in source.text if "[]" in name]:
+        faults.say("texts within lists are not read", own, where=where, column=f"{place}.text.{name}")
+    for ref in source.references:
+        given = ref.column.on_seal if isinstance(ref.column.on_seal, Redaction) else Redaction()
+        for name in [name for name in (*given.redact, *given.set) if name.endswith("[]")]:
+            remedy = f"name the list, `{_list_of(name)}`, or a field of its elements"
+            column = f"{place}.columns.{ref.name}"
+            faults.say(f"a redaction empties no elements: `{name}`", remedy, where=where, column=column)
 
 
 def _kind_faults(policy: Policy, kinds: Kinds) -> list[Fault]:

@@ -6,8 +6,9 @@ joins. Nothing here knows a number from an identifier, or a file from a frame.
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from sanitizers.documents import maybe_cell, nearest_column, other_delimiter
 from sanitizers.engine.contract import ROW, Engine, Lookup, Part, Tally, malformed_faults
 from sanitizers.engine.forms import RawFile, files_of, fixed_folder
 from sanitizers.engine.lines import LINE
+from sanitizers.engine.places import Place, names_in, place_of, readings
 from sanitizers.engine.tables import Database, Raw, Wanted, clean_name
 from sanitizers.engine.types import holds, readable_with_nulls, survives
 from sanitizers.errors import ConfigurationError, Fault, Faults, RegisterFailure, SourceFailure, gathered
@@ -38,6 +40,8 @@ class Read:
 
     Parameters
     ----------
+    places
+        Where everything that the policy names stands, by name.
     tokens
         Held: ``ref, row, pos, hi, lo``.
     """
@@ -45,6 +49,7 @@ class Read:
     name: str
     source: Source
     parts: Sequence[Part]
+    places: Mapping[str, Place]
     tally: Tally
     tokens: ir.Table
 
@@ -241,9 +246,11 @@ def check_columns(policy: Policy, parts: Parts) -> None:
             _key_faults(faults, name, source, given)
             tokens = {ref.parts[0] for ref in policy.published(name).values()}
             _column_faults(faults, name, source, schema, tokens)
-            _type_faults(faults, name, schema, policy.travelling(name))
-            for column in set(policy.changing(name)) & set(schema.names):
-                if not readable_with_nulls(schema.field(column).type):
+            travelling = {place.column for text in policy.travelling(name) if (place := place_of(text, schema))}
+            _type_faults(faults, name, schema, travelling)
+            for column in policy.changing(name):
+                place = place_of(column, schema)
+                if place and not readable_with_nulls(place.type_in(schema)):
                     remedy = "cast it to a list where it is written"
                     problem = "is a list of fixed size: nobody could read the file once a cell is empty"
                     faults.say(problem, remedy, where=f"sources.{name}", column=column)
@@ -258,44 +265,60 @@ def check_columns(policy: Policy, parts: Parts) -> None:
 
 
 def _key_faults(faults: Faults, name: str, source: Source, parts: Sequence[Part]) -> None:
-    """Keys of JSON lines that are named and in no line of a file, or that hold lists or objects."""
+    """Keys and fields of JSON lines that are named and in no line of a file, or that hold lists or objects."""
     read = {part for ref in source.references for part in ref.parts} | set(source.text)
     for file in (part for part in parts if isinstance(part, RawFile) and part.form == "lines"):
         where, told = f"{name}: {file.name}", file.told
-        for column in sorted(set(source.named) - set(told.names)) if told.rows else ():
+        lists = [column for column in source.named if "[]" in column]
+        known = {*told.names, *told.fields, *lists}
+        for column in sorted(set(source.named) - known) if told.rows else ():
             close = nearest_column(column, told.names)
             remedy = close if close.startswith("did") else "mend the name, or write the key with null in a line"
             faults.say("no line has this key", remedy, where=where, column=column)
+        for column in lists:
+            remedy = "write the file as Parquet, or the list as lines of a source of its own"
+            faults.say("lists in JSON lines are not followed", remedy, where=where, column=column)
         for column in sorted(read & told.nested):
             faults.say("holds a list or an object", "write its values as keys of the line", where=where, column=column)
+        for column in sorted(told.barred & known):
+            remedy = "write null where there is no object"
+            faults.say("is no field of an object in some lines", remedy, where=where, column=column)
+        for column in sorted(told.fields & set(told.names)):
+            faults.say("names a key and a field", "rename one where it is written", where=where, column=column)
+        for column, field in itertools.product(_redacted_in(source), source.named):
+            if field.startswith(f"{column}.") and field in told.fields:
+                remedy = f"name the fields of `{column}` that are to be emptied"
+                faults.say("holds a field that is named as well", remedy, where=where, column=column)
+
+
+def _redacted_in(source: Source) -> list[str]:
+    redactions = [ref.redaction for ref in source.references if ref.redaction]
+    return [name for own in redactions for name in (*own.redact, *own.set)]
 
 
 def _column_faults(faults: Faults, name: str, source: Source, schema: pa.Schema, tokens: set[str]) -> None:
     for ref in source.references:
-        redaction = ref.redaction
+        redaction, where = ref.redaction, f"sources.{name}.columns.{ref.name}"
         also = [*redaction.redact, *redaction.set] if redaction else []
         for column in dict.fromkeys([*ref.parts, *also]):
-            _named(faults, column, schema, source, where=f"sources.{name}.columns.{ref.name}")
-        if ref.elements and ref.parts[0] in schema.names:
-            kind = schema.field(ref.parts[0]).type
-            if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
-                faults.say("is no list", "declare it without `[]`", where=f"sources.{name}.columns.{ref.name}")
-        given = {name: value for name, value in (redaction.set if redaction else {}).items() if name in schema.names}
-        for column, value in given.items():
-            kind = schema.field(column).type
-            if not (column in tokens or holds(kind, value)):
+            _named(faults, column, schema, source, where=where)
+        for column, value in (redaction.set if redaction else {}).items():
+            place = place_of(column, schema)
+            if place and not (column in tokens or holds(place.type_in(schema), value)):
                 remedy = "write a value of that type"
-                faults.say(f"`set` gives a value that is no {kind}", remedy, where=f"sources.{name}", column=column)
+                problem = f"`set` gives a value that is no {place.type_in(schema)}"
+                faults.say(problem, remedy, where=f"sources.{name}", column=column)
     for column in [*source.text, *source.not_identifiers]:
         _named(faults, column, schema, source, where=f"sources.{name}")
     for column in source.text:
-        if column in schema.names and not _holds_text(schema.field(column).type):
+        place = place_of(column, schema)
+        if place and not _holds_text(place.type_in(schema)):
             faults.say("holds no text", "declare the identifier under `columns`", where=f"sources.{name}.text.{column}")
     for column in source.primary_key:
         _named(faults, column, schema, source, where=f"sources.{name}.primary_key")
 
 
-def _type_faults(faults: Faults, name: str, schema: pa.Schema, travelling: Sequence[str]) -> None:
+def _type_faults(faults: Faults, name: str, schema: pa.Schema, travelling: Collection[str]) -> None:
     """Names that two columns share, and types that an engine would not give back as it was given them."""
     folded = [column.casefold() for column in schema.names]
     headed = not any(maybe_cell(column) for column in schema.names)
@@ -316,9 +339,17 @@ def _holds_text(kind: pa.DataType) -> bool:
 
 
 def _named(faults: Faults, column: str, schema: pa.Schema, source: Source, *, where: str) -> None:
-    if column in schema.names:
+    if ways := readings(column, schema):
+        if len(ways) > 1:
+            faults.say("names a column and a field", "rename one where it is written", where=where, column=column)
         return
-    remedy = nearest_column(column, schema.names)
+    known = names_in(schema)
+    bare = column.replace("[]", "")
+    if other := next((name for name in known if name.replace("[]", "") == bare), None):
+        problem, remedy = "is no list" if "[]" in column else "stands in a list", f"write `{other}`"
+        faults.say(problem, remedy, where=where, column=column)
+        return
+    remedy = nearest_column(column, known)
     if mark := other_delimiter(schema.names):
         remedy = f"the header has one column; write `read: {{delimiter: {mark!r}}}`".replace("'\\t'", '"\\t"')
     faults.say("no such column", remedy, where=where, column=column)
@@ -356,9 +387,14 @@ def read(engine: Engine, policy: Policy, parts: Parts, kinds: Kinds, key: Key) -
             tokens = engine.tokens(parts[name], own, key, tally)
             if source.malformed == "error":
                 faults.extend(malformed_faults(parts[name], own, tally, name))
-            found[name] = Read(name, source, parts[name], tally, tokens)
+            found[name] = Read(name, source, parts[name], _places(policy, name, parts[name][0].schema), tally, tokens)
     faults.stop(SourceFailure)
     return found
+
+
+def _places(policy: Policy, name: str, schema: pa.Schema) -> dict[str, Place]:
+    named = dict.fromkeys([*policy.sources[name].named, *policy.changing(name)])
+    return {name: place for name in named if (place := place_of(name, schema))}
 
 
 def links_of(engine: Engine, sources: Mapping[str, Read]) -> pa.Table:

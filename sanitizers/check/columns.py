@@ -21,7 +21,8 @@ NAMELESS = "give it a name that is no cell, and declare it"
 
 def column_findings(policy: Policy, kinds: Kinds, places: Places, rows: Mapping[str, pa.Table]) -> Iterator[Finding]:
     """Undeclared columns, in the sampled rows of each source."""
-    names = {ref.parts[0]: ref.kind for own in policy.sources.values() for ref in own.references if len(ref.parts) == 1}
+    known = [ref for own in policy.sources.values() for ref in own.references if len(ref.parts) == 1]
+    names = {ref.parts[0].removesuffix("[]"): ref.kind for ref in known}
     for name, sampled in rows.items():
         source = policy.sources[name]
         spoken_of = {re.split(r"\.|\[\]", part)[0] for ref in source.references for part in ref.parts}

@@ -21,6 +21,7 @@ import polars as pl
 import pyarrow as pa
 
 from sanitizers.engine.forms import RawFile
+from sanitizers.engine.places import Place, exploded, place_of, placed
 from sanitizers.engine.tables import Table, Wanted
 from sanitizers.errors import ConfigurationError, Fault, Faults, SourceFailure
 from sanitizers.identifiers import Key, Kind, Tokens, as_text, join_parts, sentinel_tokens, tokenise
@@ -56,6 +57,23 @@ class Part(Protocol):
         """The rows in order, `columns` only."""
 
 
+def cells_in(part: Part, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """The rows of a part, in order, with the columns in which places of these names stand.
+
+    Parquet files read of them only what stands at these places.
+    """
+    if isinstance(part, RawFile):
+        return part.batches(names)
+    return part.batches(list(dict.fromkeys(found(name, part.schema).column for name in names)))
+
+
+def found(name: str, schema: pa.Schema) -> Place:
+    """The place that a name means, which is known to be there."""
+    place = place_of(name, schema)
+    assert place is not None, "every name was looked for"  # noqa: S101 - trace has refused others
+    return place
+
+
 @dataclass(frozen=True)
 class Lookup:
     """An identifier column to be looked up: where it stands and how it is read.
@@ -67,9 +85,9 @@ class Lookup:
     name
         Its name in the policy, for messages.
     columns
-        The columns it is read from.
+        Names of the columns, or of the places in them, that it is read from.
     elements
-        Whether the identifiers are elements of a list.
+        Whether they stand in a list: there may be several in a row.
     kind_name, kind
         Its kind.
     missing
@@ -90,7 +108,8 @@ class Tally:
     """What reading one source found, apart from the tokens themselves.
 
     Rows are numbered through the source: part `i` holds the rows from ``start[i]`` to ``start[i + 1]``. `missing` has,
-    for columns of lists, the row of every element that is no reference; elsewhere a row without a token says it.
+    for identifiers in lists, row and place (see `placed`) of every element that has none; elsewhere a row without a
+    token says it.
     `rounded` has part and number of each column with malformed cells like ``2.0E+14``: a spreadsheet has been there.
     """
 
@@ -212,10 +231,11 @@ class Engine(ABC):
         columns = sorted({name for name, _ in texts.values()})
 
         def work(batch: pa.RecordBatch, base: int) -> _Found:
-            found = [
-                mentions_of(batch.column(name), kinds, key, ref=ref, base=base) for ref, (name, kinds) in texts.items()
+            told = [
+                mentions_of(found(name, batch.schema).cells(batch), kinds, key, ref=ref, base=base)
+                for ref, (name, kinds) in texts.items()
             ]
-            return _Found(list(itertools.chain.from_iterable(found)))
+            return _Found(list(itertools.chain.from_iterable(told)))
 
         return self.hold(_stream(parts, columns, work, tally, lambda _: iter(())), MENTION_SCHEMA)
 
@@ -236,7 +256,7 @@ def _stream(
         for number, part in enumerate(parts):
             waiting: list[Future[_Found]] = []
             base = tally.start[-1]
-            for batch in part.batches(columns):
+            for batch in cells_in(part, columns):
                 waiting.append(pool.submit(work, batch, base))
                 base += batch.num_rows
                 if len(waiting) > 2 * THREADS:
@@ -256,23 +276,24 @@ def _settle(found: _Found, part: int, tally: Tally) -> Iterator[pa.RecordBatch]:
 
 
 def _tokens_of(batch: pa.RecordBatch, base: int, lookups: Sequence[Lookup], key: Key) -> _Found:
-    found = _Found([])
+    told = _Found([])
     for lookup in lookups:
-        columns = [batch.column(name) for name in lookup.columns]
+        places = [found(name, batch.schema) for name in lookup.columns]
         row, pos = np.arange(base, base + batch.num_rows), None
-        if lookup.elements:
-            row, pos, columns = _exploded(columns[0], row)
-        texts = [as_text(column, lookup.name) for column in columns]
+        if list_ := places[0].list_:
+            own, pos = exploded(list_.cells(batch))
+            row = row[own]
+        texts = [as_text(place.cells(batch), lookup.name) for place in places]
         cells = join_parts([_present(text, lookup.missing) for text in texts]) if lookup.kind.parts else texts[0]
         tokens = tokenise(cells, name=lookup.kind_name, kind=lookup.kind, key=key, missing=lookup.missing)
         place = np.zeros(len(tokens.row), np.int32) if pos is None else pos[tokens.row]
-        found.batches.append(_token_batch(lookup.index, row[tokens.row], place, tokens))
-        if lookup.elements:
-            found.missing[lookup.index] = np.delete(row, np.concatenate([tokens.row, tokens.malformed]))
-        found.malformed.append((lookup.index, row[tokens.malformed]))
+        told.batches.append(_token_batch(lookup.index, row[tokens.row], place, tokens))
+        if pos is not None:
+            told.missing[lookup.index] = np.delete(placed(row, pos), np.concatenate([tokens.row, tokens.malformed]))
+        told.malformed.append((lookup.index, row[tokens.malformed]))
         if len(tokens.malformed) and cells.gather(tokens.malformed).str.contains(_EXPONENT).any():
-            found.rounded.add(lookup.index)
-    return found
+            told.rounded.add(lookup.index)
+    return told
 
 
 def _present(texts: pl.Series, missing: frozenset[str]) -> pl.Series:
@@ -280,14 +301,6 @@ def _present(texts: pl.Series, missing: frozenset[str]) -> pl.Series:
     cell = pl.col("c")
     absent = cell.is_in(list(missing)) if missing else pl.lit(value=False)
     return pl.DataFrame({"c": texts}).select(pl.when(~absent).then(cell).alias("c"))["c"]
-
-
-def _exploded(column: pa.Array, row: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[pa.Array]]:
-    """Rows, 0-based places and values of a list column's elements."""
-    lengths = column.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
-    ends = np.cumsum(lengths)
-    pos = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - lengths, lengths)
-    return np.repeat(row, lengths), pos.astype(np.int32), [column.flatten()]
 
 
 def _token_batch(ref: int, row: np.ndarray, pos: np.ndarray, tokens: Tokens) -> pa.RecordBatch:

@@ -25,6 +25,7 @@ from pydantic import Field, field_validator
 
 from sanitizers.documents import Strict
 from sanitizers.engine import lines
+from sanitizers.engine.places import Place, leaves_of, place_of
 from sanitizers.engine.types import without_views
 from sanitizers.errors import ConfigurationError, Fault, Faults, SourceFailure
 
@@ -108,14 +109,18 @@ class RawFile:
 
     def _parquet_schema(self) -> pa.Schema:
         try:
-            fields = list(pa.parquet.read_schema(self.path))
-            return pa.schema([field.with_type(without_views(field.type)) for field in fields])
+            return _without_views(pa.parquet.read_schema(self.path))
         except (pa.ArrowException, OSError) as error:
             fault = self._parquet_fault(error)
         raise SourceFailure(fault)
 
     def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """The file's rows in order, `columns` only.
+
+        Parameters
+        ----------
+        columns
+            Names of columns; of Parquet files also of places in them, of which no more is read than what is named.
 
         Raises
         ------
@@ -127,11 +132,15 @@ class RawFile:
             return
         fault = None
         try:
-            wanted = pa.schema([self.schema.field(name) for name in columns])
             with pa.parquet.ParquetFile(self.path, **_FROM_DISK) as file:
-                for batch in file.iter_batches(batch_size=ROWS, columns=list(columns), use_threads=False):
-                    named = batch.select(wanted.names)
-                    yield named if named.schema.equals(wanted) else named.cast(wanted)
+                own = set(self.schema.names)
+                named = [Place(name) if name in own else place_of(name, self.schema) for name in columns]
+                places = [place for place in named if place]
+                names, leaves = list(dict.fromkeys(place.column for place in places)), _leaves(file, places)
+                for batch in file.iter_batches(batch_size=ROWS, columns=leaves, use_threads=False):
+                    rows = batch.select(names)
+                    wanted = _without_views(rows.schema)
+                    yield rows if rows.schema.equals(wanted) else rows.cast(wanted)
         except (pa.ArrowException, OSError) as error:
             fault = self._parquet_fault(error)
         if fault:
@@ -260,6 +269,19 @@ class RawFile:
                     problem = f"is not {self.reading.encoding}"
                     return Fault(problem, remedy, where=str(self.path), line=number)
         return Fault("is not CSV to its end", "deliver the file again", where=str(self.path))
+
+
+def _without_views(schema: pa.Schema) -> pa.Schema:
+    return pa.schema([field.with_type(without_views(field.type)) for field in schema])
+
+
+def _leaves(file: pa.parquet.ParquetFile, places: Sequence[Place]) -> list[str]:
+    """What Parquet has to read for some places: paths of its own columns, which are the leaves of a schema in order."""
+    leaves = [place for field in file.schema_arrow for place in leaves_of(field)]
+    if len(leaves) != len(file.schema):
+        return [place.column for place in places]
+    wanted = [any(place.covers(leaf) for place in places) for leaf in leaves]
+    return [file.schema.column(number).path for number in range(len(leaves)) if wanted[number]]
 
 
 def _start_of(reader: Any, number: int) -> int | None:

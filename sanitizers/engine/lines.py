@@ -2,7 +2,8 @@
 
 Readers of JSON keep neither how a number is spelled nor which keys are absent. So the text itself is kept: where each
 value stands in it is found with arrays of bytes, and a clean line is the raw one with other values put in their place.
-A cell is the text of a string, or what stands there for any other value; null and an absent key are no cell.
+A cell is the text of a string, or what stands there for any other value; null and an absent key are no cell. A field of
+an object is a cell too, by a name like ``person.sid``: the objects are lines of their own, within the lines.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ class Block:
         The file, for messages.
     first
         Number of the first line in it.
+    numbers
+        Number of every line, if they do not follow each other.
 
     Raises
     ------
@@ -50,8 +53,8 @@ class Block:
         A line that is not UTF-8, or that is no object.
     """
 
-    def __init__(self, content: bytes, *, where: str, first: int = 1) -> None:
-        self._content, self._where, self._first = content, where, first
+    def __init__(self, content: bytes, *, where: str, first: int = 1, numbers: np.ndarray | None = None) -> None:
+        self._content, self._where, self._first, self._numbers = content, where, first, numbers
         self._bytes = np.frombuffer(content, np.uint8)
         stops = np.flatnonzero(self._bytes == ord("\n"))
         starts = np.concatenate([[0], stops[:-1] + 1])
@@ -81,7 +84,8 @@ class Block:
             raise SourceFailure(self._fault(bad, "is not UTF-8", "write the file as UTF-8"))
 
     def _fault(self, line: int, problem: str, remedy: str) -> Fault:
-        return Fault(problem, remedy, where=self._where, line=self._first + line)
+        number = self._first + line if self._numbers is None else int(self._numbers[line])
+        return Fault(problem, remedy, where=self._where, line=number)
 
     def _structure(self) -> tuple[np.ndarray, np.ndarray]:
         """Places of the brackets, colons and commas outside of texts, and how deep one is in after each."""
@@ -123,6 +127,9 @@ class Block:
         lines = self.lines.to_pylist()
         if not _sound(lines):
             raise SourceFailure(self._no_object(next(row for row, line in enumerate(lines) if not _sound([line]))))
+        self._check_keys()
+
+    def _check_keys(self) -> None:
         halved = [code for code, name in enumerate(self.names) if _halved(name)]
         if halved:
             raise SourceFailure(self._half(int(self._row[np.isin(self._code, halved)].min())))
@@ -179,6 +186,31 @@ class Block:
         first = self._bytes[self._values[0]]
         return {self.names[code] for code in np.unique(self._code[(first == ord("[")) | (first == ord("{"))])}
 
+    def look(self, name: str) -> set[str]:
+        """What stands at a field of objects, in words: see `Told`.
+
+        ``there`` if one has it, ``lacking`` if there are some and none does, ``nested`` if it holds lists or objects,
+        ``barred`` if a list or a value stands in place of an object.
+        """
+        head, dot, rest = name.partition(".")
+        if not dot:
+            told = {"there"} if name in self.names else {"lacking"} if self.rows else set()
+            return told | ({"nested"} if name in self.nested() else set())
+        first = self._bytes[self._values[0][self._members_of(head)]]
+        barred = ((first != ord("{")) & (first != ord("n"))).any()
+        _, inner = self._inner(head)
+        inner._check_keys()
+        return inner.look(rest) | ({"barred"} if barred else set())
+
+    def _inner(self, name: str) -> tuple[np.ndarray, Block]:
+        """Members of a key that are objects, and the objects as lines."""
+        member = self._members_of(name)
+        member = member[self._bytes[self._values[0][member]] == ord("{")]
+        pieces = self._pieces(*(place[member] for place in self._values)).to_pylist()
+        numbers = self._line[self._row[member]]
+        numbers = self._first + numbers if self._numbers is None else self._numbers[numbers]
+        return member, Block(b"".join(piece + b"\n" for piece in pieces), where=self._where, numbers=numbers)
+
     def _texts(self, start: np.ndarray, end: np.ndarray) -> pa.Array:
         return self._pieces(start, end).cast(pa.large_string())
 
@@ -195,13 +227,19 @@ class Block:
         return self._pieces(self._start, self._stop + 1)
 
     def column(self, name: str) -> pa.Array:
-        """The cells of a key, as texts.
+        """The cells of a key, or of a field of the objects that it has, as texts.
 
         Raises
         ------
         SourceFailure
             A text holds half a character.
         """
+        head, dot, rest = name.partition(".")
+        if name not in self.names and dot and head in self.names:
+            member, inner = self._inner(head)
+            place = np.full(self.rows, -1)
+            place[self._row[member]] = np.arange(len(member))
+            return inner.column(rest).take(pa.array(place, mask=place < 0))
         member = self._members_of(name)
         start, end = (place[member] for place in self._values)
         first = self._bytes[start]
@@ -224,9 +262,12 @@ class Block:
     def with_cells(self, cells: Mapping[str, pa.Array]) -> bytes:
         """The lines with other cells put in where they differ; a key that a line lacks comes at its end.
 
-        A line without any key gets none: no seal reaches it, as it has no identifier.
+        A line without any key gets none: no seal reaches it, as it has no identifier. Nor does an empty object.
         """
-        edits = [self._edits(name, column) for name, column in cells.items()]
+        flat = {name: column for name, column in cells.items() if name in self.names or "." not in name}
+        within = {name.partition(".")[0] for name in cells if name not in flat}
+        edits = [self._edits(name, column) for name, column in flat.items()]
+        edits += [self._edits_within(head, cells) for head in sorted(within)]
         start, end, text = (np.concatenate(own) for own in zip(*edits, strict=True))
         order = np.argsort(start, kind="stable")
         start, end = start[order], end[order]
@@ -234,11 +275,22 @@ class Block:
         written = [*text[order].tolist(), b""]
         return b"".join(itertools.chain.from_iterable(zip(between, written, strict=True)))
 
+    def _edits_within(self, head: str, cells: Mapping[str, pa.Array]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Where objects with other cells go, and how they are written."""
+        member, inner = self._inner(head)
+        rows = pa.array(self._row[member])
+        fields = {name.removeprefix(f"{head}."): own for name, own in cells.items() if name.startswith(f"{head}.")}
+        written = inner.with_cells({name: own.take(rows) for name, own in fields.items()}).split(b"\n")[:-1]
+        start, end = (place[member] for place in self._values)
+        other = np.array([one != was for one, was in zip(written, inner.lines.to_pylist(), strict=True)], bool)
+        return start[other], end[other], np.array(written, object)[other]
+
     def _edits(self, name: str, column: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Where other cells of a key go, and what is written there."""
         raw = self.column(name)
         other = pa.compute.not_equal(raw, column).fill_null(False)
         rows = np.flatnonzero(pa.compute.or_(other, pa.compute.xor(raw.is_null(), column.is_null())))
+        rows = rows[np.isin(rows, self._row)]
         member = self._members_of(name)
         there = np.full(self.rows, -1)
         there[self._row[member]] = member
@@ -340,27 +392,46 @@ class Told:
     names
         Keys in order of appearance.
     nested
-        Keys that have a list or an object somewhere.
+        Keys that have a list or an object somewhere, and fields that were asked for.
     rows
         How many lines there are.
+    fields
+        Fields of objects that were asked for: a line has them, or every line has null in place of the object.
+    barred
+        Fields that were asked for, where a line has a list or a value in place of an object.
     """
 
     names: tuple[str, ...]
     nested: frozenset[str]
     rows: int
+    fields: frozenset[str] = frozenset()
+    barred: frozenset[str] = frozenset()
 
     @classmethod
-    def by(cls, path: Path) -> Told:
-        """Read a file; raise SourceFailure for a line that is no object, is not UTF-8 or has a key twice."""
+    def by(cls, path: Path, named: Sequence[str] = ()) -> Told:
+        """Read a file; raise SourceFailure for a line that is no object, is not UTF-8 or has a key twice.
+
+        Parameters
+        ----------
+        named
+            What to look for; names of fields have a dot.
+        """
         found: dict[str, None] = {}
         nested: set[str] = set()
+        looked: dict[str, set[str]] = {name: set() for name in named if "." in name}
         rows = 0
         for block in blocks(path):
             block.check()
             found |= dict.fromkeys(block.names)
             nested |= block.nested()
             rows += block.rows
-        return cls(tuple(found), frozenset(nested), rows)
+            for name, told in looked.items():
+                told |= block.look(name)
+        nested |= {name for name, told in looked.items() if "nested" in told}
+        barred = {name for name, told in looked.items() if "barred" in told}
+        fields = {name for name, told in looked.items() if "there" in told}
+        fields |= {name for name, told in looked.items() if not told and name.partition(".")[0] in found}
+        return cls(tuple(found), frozenset(nested), rows, frozenset(fields), frozenset(barred))
 
 
 @dataclass(frozen=True)
@@ -391,7 +462,7 @@ class Keys:
         faults = Faults()
         for path in self.paths:
             with gathered(faults):
-                told[path] = Told.by(path)
+                told[path] = Told.by(path, self.named)
         faults.stop(SourceFailure)
         return told
 
@@ -399,4 +470,5 @@ class Keys:
     def schema(self) -> pa.Schema:
         """The columns, all text."""
         found = [name for told in self.files.values() for name in told.names]
-        return pa.schema([(name, pa.string()) for name in dict.fromkeys([*found, *self.named])])
+        named = [name for name in self.named if "[]" not in name]
+        return pa.schema([(name, pa.string()) for name in dict.fromkeys([*found, *named])])

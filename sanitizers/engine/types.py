@@ -108,6 +108,24 @@ def _with_parts(kind: pa.DataType, each: Callable[[pa.Field], pa.Field]) -> pa.D
     return kind
 
 
+def with_cells_of(kind: pa.DataType, steps: tuple[str, ...], cells: pa.DataType) -> pa.DataType:
+    """The type with another one for what stands at a place in it.
+
+    Examples
+    --------
+    >>> with_cells_of(pa.struct([("a", pa.int8())]), ("a",), pa.string())
+    StructType(struct<a: string>)
+    """
+    if not steps:
+        return cells
+    in_list, first, rest = not pa.types.is_struct(kind), steps[0], steps[1:]
+
+    def replaced(part: pa.Field) -> pa.Field:
+        return part.with_type(with_cells_of(part.type, rest, cells)) if in_list or part.name == first else part
+
+    return _with_parts(kind, replaced)
+
+
 def without_views(kind: pa.DataType) -> pa.DataType:
     """The type with every view of text or bytes replaced by what it shows: few functions of Arrow take views.
 

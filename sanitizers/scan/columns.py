@@ -29,6 +29,7 @@ import pyarrow as pa
 
 from sanitizers.documents import maybe_cell
 from sanitizers.engine.contract import Lookup, mentions_of
+from sanitizers.engine.places import ELEMENT, Place, place_of
 from sanitizers.identifiers import (
     TOKEN_PREFIX,
     Key,
@@ -117,7 +118,8 @@ class Search:
         declared: Sequence[Lookup] = (),
         innocent: Iterable[str] = (),
     ) -> None:
-        self._snapshot, self._key, self._declared, self._innocent = snapshot, key, declared, set(innocent)
+        self._snapshot, self._key, self._declared = snapshot, key, declared
+        self._innocent = set(map(_unfolded, innocent))
         self.compared = 0
         self._seen: dict[tuple[str, str, bool], _Seen] = {}
         self._excused: Search | None = Search(snapshot, key) if self._innocent else None
@@ -126,19 +128,20 @@ class Search:
 
     def take(self, rows: pa.RecordBatch, *, strict: bool = False) -> None:
         """Search some rows; with `strict`, a declared column that they lack counts as a misfit."""
-        names = set(rows.schema.names)
-        known: set[str] = set()
+        known = set(self._innocent)
         for lookup in self._declared:
-            if set(lookup.columns) <= names:
-                fits = self._declared_column(rows, lookup)
-                known.update(lookup.columns if fits and not lookup.kind.parts else ())
+            places = [place for name in lookup.columns if (place := _place(name, rows.schema))]
+            if len(places) == len(lookup.columns):
+                fits = self._declared_column(rows, lookup, places)
+                known.update(map(_unfolded, lookup.columns) if fits and not lookup.kind.parts else ())
             elif strict:
                 self.misfits.add(lookup.name)
         for name in rows.schema.names:
-            if name not in known | self._innocent:
-                self._undeclared_column(name, rows.column(name))
+            if name not in known:
+                self._undeclared_column(name, rows.column(name), known)
         if self._excused and any(seen.hits for (column, _, _), seen in self._seen.items() if column == BYTES):
-            self._excused.take(rows.select([name for name in rows.schema.names if name in self._innocent]))
+            tops = [name for name in rows.schema.names if any(_within(one, name) for one in self._innocent)]
+            self._excused.take(rows.select(tops))
 
     def take_words(self, words: pa.Array) -> None:
         """Search words of a file's plain bytes, before its cells: what those show is excused."""
@@ -173,12 +176,9 @@ class Search:
     def _expected(self, kind: str, fitting: int) -> float:
         return fitting * (len(self._snapshot.barred[kind].hi) - 1) / self._snapshot.kinds[kind].possible
 
-    def _declared_column(self, rows: pa.RecordBatch, lookup: Lookup) -> bool:
+    def _declared_column(self, rows: pa.RecordBatch, lookup: Lookup, places: Sequence[Place]) -> bool:
         """Compare a declared column; whether every cell fits its kind."""
-        columns = [rows.column(name) for name in lookup.columns]
-        if lookup.elements:
-            columns = [columns[0].flatten()] if pa.types.is_nested(columns[0].type) else columns
-        texts = [as_text(column, lookup.name) for column in columns]
+        texts = [as_text(place.cells(rows), lookup.name) for place in places]
         texts = [join_parts(texts)] if lookup.kind.parts else texts
         own = _tokens(texts[0], lookup.kind_name, self._snapshot.kinds, self._key, missing=lookup.missing)
         self.compared += len(own.row)
@@ -187,8 +187,10 @@ class Search:
         self._note(lookup.name, lookup.kind_name, own, declared=True)
         return not len(own.malformed)
 
-    def _undeclared_column(self, name: str, column: pa.Array) -> None:
+    def _undeclared_column(self, name: str, column: pa.Array, known: set[str]) -> None:
         for part, cells in unfold(name, column):
+            if any(_within(part, one) for one in known):
+                continue
             if cells is None:
                 self.unsearched.add(part)
             else:
@@ -239,6 +241,18 @@ class Search:
             seen.fitting.update(tokens.hi.tolist())
 
 
+def _place(name: str, schema: pa.Schema) -> Place | None:
+    """The place of a declared column; of a list in a file that holds no lists, its column."""
+    return place_of(name, schema) or place_of(name.removesuffix(ELEMENT), schema)
+
+
+def _unfolded(name: str) -> str:
+    """What `unfold` calls the place that a policy names."""
+    return name.replace(ELEMENT, "")
+
+
+def _within(part: str, name: str) -> bool:
+    return part == name or part.startswith(f"{name}.")
 def known_anywhere(kinds: Kinds) -> dict[str, Kind]:
     """Kinds with so many identifiers that one is known wherever it stands."""
     return {name: kind for name, kind in kinds.items() if kind.form is not None and kind.possible >= LARGE}

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute
 
 from sanitizers.engine.contract import Engine
-from sanitizers.policy import Reference
+from sanitizers.engine.places import placed, row_of
+from sanitizers.policy import Redaction, Reference
 from sanitizers.strip.marks import Marks
 from sanitizers.strip.receipt import SourceCounts
 from sanitizers.trace import Reached, each_once
@@ -103,7 +104,7 @@ class _Survey:
                 rows_dropped=dropped[file],
                 columns={column.ref.name: column.hits(file) for column in columns},
                 texts={name: count[file] for name, count in texts.items()},
-                missing={column.ref.name: column.missing(file, rows[file] - dropped[file]) for column in columns},
+                missing={column.ref.name: column.missing(file) for column in columns},
                 malformed=sum(len(own) for part, _, own in self.read.tally.malformed if part == file),
                 rows_changed=altered[file],
             )
@@ -130,10 +131,8 @@ class _Column:
         self.survey, self.ref = survey, ref
         marks = survey.marks
         own = marks.ref == number
-        row, pos, via = marks.row[own], marks.pos[own], marks.via[own]
-        gone = _placed(row, pos) if ref.elements else None
-        empty = marks.gone | self._emptied()
-        self.stayed, self.held = self._prefixes(number, empty, gone)
+        row, via = marks.row[own], marks.via[own]
+        self.stayed, self.held, present = self._prefixes(number)
         if ref.elements:
             first = np.lexsort((via, row))  # a row of a list counts for its first link
             row, via = row[first], via[first]
@@ -143,45 +142,84 @@ class _Column:
         files, links = len(survey.start) - 1, len(marks.links)
         counted = np.bincount(survey.file_of(row) * links + via, minlength=files * links)
         self._hits = counted.reshape(files, links)
-        if ref.elements:
-            absent = _joined(survey.read.tally.missing.get(number, []))
-            self._absent = survey.by_file(absent[~empty[absent]])
+        self._absent = [count - len(own) for count, own in zip(present, self.stayed, strict=True)]
 
-    def _prefixes(
-        self, number: int, empty: np.ndarray, gone: np.ndarray | None
-    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    def _prefixes(self, number: int) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray]:
         """Prefixes of the tokens that stay in each file, and of those that it held, where that was asked for.
 
-        Parameters
-        ----------
-        empty
-            Rows in which nothing of the column is left.
-        gone
-            Of a list, the places of the elements that go.
+        Returns
+        -------
+        list of array
+            What stays.
+        list of array
+            What the file held.
+        array
+            How many cells of the column each clean file has, without those in lists that are null.
         """
         survey, tokens = self.survey, self.survey.read.tokens
         stayed: list[list[np.ndarray]] = [[] for _ in survey.read.parts]
         held: list[list[np.ndarray]] = [[] for _ in survey.read.parts]
-        columns = ["hi", "row"] if gone is None else ["hi", "row", "pos"]
+        emptied, away = self._emptied()
+        cleared, removed = self._emptied_places()
+        present = self._without_token(number, away, removed)
+        columns = ["hi", "row", "pos"] if self.ref.elements else ["hi", "row"]
         for batch in survey.engine.stream(tokens.filter(tokens.ref == number, tokens.row >= 0).select(*columns)):
             prefix, stands = batch["hi"].to_numpy(), batch["row"].to_numpy()
-            stays = ~empty[stands]
-            if gone is not None:
-                stays &= ~np.isin(_placed(stands, batch["pos"].to_numpy()), gone)
+            stays = ~emptied[stands]
+            if self.ref.elements:
+                place = placed(stands, batch["pos"].to_numpy())
+                stays &= ~np.isin(place, cleared)
+                present += survey.by_file(stands[~away[stands] & ~np.isin(place, removed)])
             survey.share(stayed, stands[stays], prefix[stays])
             if survey.holding:
                 survey.share(held, stands, prefix)
-        return list(map(_joined_prefixes, stayed)), list(map(_joined_prefixes, held))
+        return list(map(_joined_prefixes, stayed)), list(map(_joined_prefixes, held)), present
 
-    def _emptied(self) -> np.ndarray:
-        """Rows in which a seal empties this column."""
-        marks, parts = self.survey.marks, {*self.ref.parts}
-        emptied = np.zeros(len(marks.gone), bool)
+    def _without_token(self, number: int, away: np.ndarray, removed: np.ndarray) -> np.ndarray:
+        """How many elements of each clean file have no token; where it is no list, how many rows it has."""
+        survey = self.survey
+        if not self.ref.elements:
+            return np.array(survey.by_file(np.flatnonzero(~survey.marks.gone)))
+        absent = _joined(survey.read.tally.missing.get(number, []))
+        rows = row_of(absent[~np.isin(absent, removed)])
+        return np.array(survey.by_file(rows[~away[rows]]))
+
+    def _emptied(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows in which nothing of this column is left, and those in which the list that it stands in is not either."""
+        marks, places = self.survey.marks, self.survey.read.places
+        emptied, away = marks.gone.copy(), marks.gone.copy()
+        list_ = places[self.ref.parts[0]].list_
         for number, other in enumerate(self.survey.read.source.references):
-            redaction = other.redaction
-            if redaction and {*redaction.redact, *redaction.set} & parts:
+            names = [name for name in self._covering(other) if not self._same_list(other, name)]
+            if names:
                 emptied |= marks.hit(number)
-        return emptied
+            if list_ and any(places[name].covers(list_) for name in names):
+                away |= marks.hit(number)
+        return emptied, away
+
+    def _emptied_places(self) -> tuple[np.ndarray, np.ndarray]:
+        """Row and place (see `placed`) of each element in which a seal empties this column, and of those that go."""
+        marks = self.survey.marks
+        cleared, removed = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+        for number, other in enumerate(self.survey.read.source.references):
+            own = placed(marks.row[marks.ref == number], marks.pos[marks.ref == number])
+            if other.column.on_seal == "element" and self._same_list(other, self.ref.parts[0]):
+                removed.append(own)
+            elif any(self._same_list(other, name) for name in self._covering(other)):
+                cleared.append(own)
+        return np.concatenate([*cleared, *removed]), np.concatenate(removed)
+
+    def _covering(self, other: Reference) -> list[str]:
+        """What a reference redacts that this column lies in, or is."""
+        places, redaction = self.survey.read.places, other.redaction or Redaction()
+        named = [*redaction.redact, *redaction.set]
+        return [name for name in named if any(places[name].covers(places[part]) for part in self.ref.parts)]
+
+    def _same_list(self, other: Reference, name: str) -> bool:
+        """Whether a reference and what it redacts stand in one list: then in the same element only."""
+        places = self.survey.read.places
+        list_ = places[name].list_
+        return list_ is not None and list_ == places[other.parts[0]].list_
 
     def hits(self, file: int) -> dict[str, object]:
         """What the receipt tells of the column."""
@@ -193,9 +231,9 @@ class _Column:
             "by_link": {via: rows for via, rows in sorted(by_link.items()) if via},
         }
 
-    def missing(self, file: int, kept: int) -> int:
+    def missing(self, file: int) -> int:
         """Cells that hold no reference in the clean file, emptied ones among them: its file tells as much."""
-        return self._absent[file] if self.ref.elements else kept - len(self.stayed[file])
+        return int(self._absent[file])
 
 
 def _joined(rows: Sequence[np.ndarray]) -> np.ndarray:
@@ -204,12 +242,6 @@ def _joined(rows: Sequence[np.ndarray]) -> np.ndarray:
 
 def _joined_prefixes(some: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate([np.empty(0, np.uint64), *some])
-
-
-def _placed(row: np.ndarray, pos: np.ndarray) -> np.ndarray:
-    """One number for a row and a place in its list."""
-    numbers: np.ndarray = (row.astype(np.int64) << 24) + pos
-    return numbers
 
 
 def _by_kind(found: Iterable[tuple[str, np.ndarray]]) -> dict[str, np.ndarray]:

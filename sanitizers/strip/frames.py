@@ -120,9 +120,14 @@ def _same_names(policy: Policy, frames: Mapping[str, object]) -> None:
 
 def _part(name: str, frame: pd.DataFrame, source: Source, faults: Faults) -> FramePart:
     columns = {}
-    for level in set(frame.index.names) & set(source.named):
+    for level in set(frame.index.names) & {named.removesuffix("[]") for named in source.named}:
         faults.say("stands in the index as well", "call reset_index() first", where=name, column=str(level))
-    for column in source.named:
+    for named in source.named:
+        column = named if named in frame.columns else named.removesuffix("[]")
+        if "." in column and column not in frame.columns:
+            remedy = "give it columns of its own, for instance by pandas.json_normalize, or strip a Parquet file"
+            faults.say("fields of dicts are not followed in frames", remedy, where=name, column=named)
+            continue
         if column not in frame.columns:
             remedy = nearest_column(column, list(map(str, frame.columns)))
             faults.say("no such column", remedy, where=name, column=column)
@@ -145,7 +150,7 @@ def _part(name: str, frame: pd.DataFrame, source: Source, faults: Faults) -> Fra
 
 def _of_nothing(column: str, source: Source) -> pa.DataType:
     """The type of a column that holds nothing: texts, or lists of them where the policy says so."""
-    elements = any(ref.elements and column in ref.parts for ref in source.references)
+    elements = any(f"{column}[]" in ref.parts for ref in source.references)
     return pa.list_(pa.string()) if elements else pa.string()
 
 

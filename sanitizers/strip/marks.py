@@ -37,6 +37,7 @@ class Marks:
         self.via = np.array([self.links.index(name) for name in names], np.int64)[via.indices.to_numpy()]
         self.ref, self.row, self.pos = (hits[name].to_numpy() for name in ("ref", "row", "pos"))
         self._hit: dict[int, np.ndarray] = {}
+        self._places: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     def __repr__(self) -> str:
         return f"Marks({self._reached.read.name})"
@@ -52,6 +53,16 @@ class Marks:
         if number not in self._hit:
             self._hit[number] = self.marked(self.row[self.ref == number])
         return self._hit[number]
+
+    def places(self, number: int, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows in ``range(start, stop)``, and the places in their lists, that a seal reaches through a reference."""
+        if number not in self._places:
+            own = self.ref == number
+            order = np.argsort(self.row[own], kind="stable")
+            self._places[number] = self.row[own][order], self.pos[own][order]
+        row, pos = self._places[number]
+        here = slice(*np.searchsorted(row, [start, stop]))
+        return row[here], pos[here]
 
     @cached_property
     def touched(self) -> np.ndarray:

@@ -6,13 +6,15 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute
 
 from sanitizers.engine.contract import ROW, Engine, Part
 from sanitizers.engine.forms import RawFile, ahead
 from sanitizers.engine.lines import LINE
+from sanitizers.engine.places import ELEMENT, Place, lengths_of
+from sanitizers.engine.types import plain
 from sanitizers.errors import Fault, PublishFailure
 from sanitizers.identifiers import published
+from sanitizers.strip.edits import Edit, emptied
 from sanitizers.strip.plan import Plan, changes
 
 _WINDOW = 1 << 20  # rows of which the tokens are in memory together
@@ -59,41 +61,115 @@ def clean_rows(
             raise _other_rows(part)
         kept = np.flatnonzero(~plan.marks.gone[first:last])
         raw = batch if len(kept) == batch.num_rows else batch.filter(pa.array(~plan.marks.gone[first:last]))
-        columns = dict(zip(read, raw.columns, strict=True)) | tokens.of_rows(kept + first)
+        rows = _Rows(plan, raw, kept + first)
+        rows.put_tokens(tokens)
         if new is not None:
-            columns |= new.of_rows(kept + first, part)
-        own = {field.name: _typed(columns[field.name], field.type) for field in schema}
-        yield pa.record_batch(list(_redacted(own, plan, kept + first).values()), schema=schema)
+            rows.put_cells(new.of_rows(kept + first, part))
+        rows.redact()
+        yield rows.clean(schema)
         first = last
     if first != stop:
         raise _other_rows(part)
 
 
-def _redacted(columns: dict[str, pa.Array], plan: Plan, rows: np.ndarray) -> dict[str, pa.Array]:
-    """Union of the redactions of all references that hit; `set` after `redact`, texts of touched rows cleared."""
-    source, marks = plan.reached.read.source, plan.marks
-    acting = []
-    for number, ref in enumerate(source.references):
-        hit = marks.hit(number)[rows] if ref.redaction else None
-        if ref.redaction and hit is not None and hit.any():
-            acting.append((hit, ref.redaction))
-    for number, (column, text) in enumerate(source.text.items()):
-        if text.on_seal == "clear":
-            columns[column] = _emptied(columns[column], marks.touched[rows] | marks.mentioned[number][rows])
-    for hit, redaction in acting:
-        for column in redaction.redact:
-            columns[column] = _emptied(columns[column], hit)
-    for hit, redaction in acting:
-        for column, value in redaction.set.items():
-            cells = columns[column]
-            given = str(value) if pa.types.is_string(cells.type) and value is not None else value
-            columns[column] = pa.compute.if_else(pa.array(hit), pa.scalar(given, cells.type), cells)
-    return columns
+class _Rows:
+    """Rows that stay, and what changes in them.
+
+    Parameters
+    ----------
+    raw
+        Their columns, those left out that are published as tokens as a whole.
+    rows
+        Their numbers.
+    """
+
+    def __init__(self, plan: Plan, raw: pa.RecordBatch, rows: np.ndarray) -> None:
+        self._plan, self._raw, self._rows = plan, raw, rows
+        self._source, self._marks = plan.reached.read.source, plan.marks
+        self._edits: dict[str, Edit] = {}
+        self._starts: dict[Place, np.ndarray] = {}
+
+    def _at(self, place: Place) -> Edit:
+        return self._edits.setdefault(place.column, Edit()).at(place)
+
+    def put_tokens(self, tokens: _Tokens) -> None:
+        """Put tokens in place of identifiers; an element that is nothing but an identifier goes where it has none."""
+        tokens.go_to(self._rows)
+        for number, ref in self._plan.published.items():
+            place = self._plan.place(ref.parts[0])
+            if place.list_ is None:
+                there, cells = tokens.of_rows(number, self._rows)
+            else:
+                starts = self._starts_of(place.list_)
+                there, cells = tokens.of_elements(number, self._rows, starts)
+            edit = self._at(place)
+            edit.cells = emptied(cells, ~there)
+            if place.steps[-1:] == (ELEMENT,):
+                edit.remove(~there)
+
+    def put_cells(self, cells: dict[str, pa.Array]) -> None:
+        """Put in what an engine has changed, by the names of the policy."""
+        for name, column in cells.items():
+            self._at(self._plan.place(name)).cells = column
+
+    def redact(self) -> None:
+        """Union of what all references that hit do; `set` after `redact`, texts of touched rows cleared."""
+        marks, rows = self._marks, self._rows
+        for number, (column, text) in enumerate(self._source.text.items()):
+            if text.on_seal == "clear":
+                self._at(self._plan.place(column)).empty(marks.touched[rows] | marks.mentioned[number][rows])
+        for number, ref in enumerate(self._source.references):
+            redaction = ref.redaction
+            if redaction is None or not marks.hit(number)[rows].any():
+                continue
+            own = self._plan.place(ref.parts[0])
+            if ref.column.on_seal == "element" and own.list_:
+                element = Place(own.column, (*own.list_.steps, ELEMENT))
+                self._at(element).remove(self._hit(number, own, element))
+            for name in redaction.redact:
+                place = self._plan.place(name)
+                self._at(place).empty(self._hit(number, own, place))
+            for name, value in redaction.set.items():
+                place = self._plan.place(name)
+                self._at(place).given.append((self._hit(number, own, place), value))
+
+    def _hit(self, number: int, own: Place, place: Place) -> np.ndarray:
+        """Which cells of a place a seal reaches through a reference: in one list, those of the same element."""
+        hit: np.ndarray = self._marks.hit(number)[self._rows]
+        if place.list_ is None:
+            return hit
+        starts = self._starts_of(place.list_)
+        if place.list_ != own.list_:
+            return np.repeat(hit, np.diff(starts))
+        row, pos = self._marks.places(number, int(self._rows[0]), int(self._rows[-1]) + 1)
+        which = np.zeros(starts[-1], bool)
+        which[_elements(self._rows, starts, row, pos)[1]] = True
+        return which
+
+    def _starts_of(self, list_: Place) -> np.ndarray:
+        """Number of the first element of each row's list among the elements of all; last, how many there are."""
+        if list_ not in self._starts:
+            self._starts[list_] = np.concatenate([[0], np.cumsum(lengths_of(list_.cells(self._raw)))])
+        return self._starts[list_]
+
+    def clean(self, schema: pa.Schema) -> pa.RecordBatch:
+        """The rows as they are published."""
+        columns = []
+        for field in schema:
+            edit = self._edits.get(field.name, Edit())
+            column = self._raw.column(field.name) if edit.cells is None else edit.cells
+            edit.cells = _typed(column, plain(column.type) if edit.beneath else field.type)
+            columns.append(_typed(edit.applied(edit.cells), field.type))
+        return pa.record_batch(columns, schema=schema)
 
 
-def _emptied(column: pa.Array, which: np.ndarray) -> pa.Array:
-    """The column with null in some cells."""
-    return column.take(pa.array(np.arange(len(column)), mask=which)) if which.any() else column
+def _elements(
+    rows: np.ndarray, starts: np.ndarray, row: np.ndarray, pos: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of places given by row and place in its list, which stand in rows that are there, and their numbers in these."""
+    near = np.minimum(np.searchsorted(rows, row), len(rows) - 1)
+    there = rows[near] == row
+    return there, starts[near[there]] + pos[there]
 
 
 class _Tokens:
@@ -101,26 +177,40 @@ class _Tokens:
 
     def __init__(self, engine: Engine, plan: Plan, stop: int) -> None:
         self._engine, self._tokens, self._stop = engine, plan.reached.read.tokens, stop
-        self._refs = plan.tokens
+        self._lists = {number: ref.elements for number, ref in plan.published.items()}
         self._first, self._last = 0, 0
-        self._held: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+        self._held: dict[int, tuple[np.ndarray, ...]] = {}
 
-    def of_rows(self, rows: np.ndarray) -> dict[str, pa.Array]:
-        """The columns that are published as tokens, of rows that follow those of the call before."""
-        found = {}
-        if self._refs and len(rows) and rows[-1] >= self._last:
+    def go_to(self, rows: np.ndarray) -> None:
+        """Have the tokens of these rows, which follow those of the call before."""
+        if self._lists and len(rows) and rows[-1] >= self._last:
             self._first, self._last = int(rows[0]), min(max(int(rows[0]) + _WINDOW, int(rows[-1]) + 1), self._stop)
-            self._held = {number: self._read(number) for number in self._refs}
-        for number, column in self._refs.items():
-            if len(rows):
-                there, hi, lo = (own[rows - self._first] for own in self._held[number])
-                found[column] = _emptied(published(hi, lo), ~there)
-            else:
-                found[column] = pa.array([], pa.string())
-        return found
+            self._held = {number: self._read(number) for number in self._lists}
 
-    def _read(self, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def of_rows(self, number: int, rows: np.ndarray) -> tuple[np.ndarray, pa.Array]:
+        """Which rows have a token of a reference, and the tokens."""
+        if not len(rows):
+            return np.zeros(0, bool), pa.array([], pa.string())
+        there, hi, lo = (own[rows - self._first] for own in self._held[number])
+        return there, published(hi, lo)
+
+    def of_elements(self, number: int, rows: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, pa.Array]:
+        """Which elements of the rows' lists have a token of a reference, and the tokens."""
+        there = np.zeros(starts[-1], bool)
+        hi, lo = np.zeros(len(there), np.uint64), np.zeros(len(there), np.uint64)
+        if len(rows):
+            row, pos, *halves = self._held[number]
+            here = slice(*np.searchsorted(row, [rows[0], rows[-1] + 1]))
+            own, place = _elements(rows, starts, row[here], pos[here])
+            there[place], hi[place], lo[place] = True, halves[0][here][own], halves[1][here][own]
+        return there, published(hi, lo)
+
+    def _read(self, number: int) -> tuple[np.ndarray, ...]:
         own = self._tokens.filter(self._tokens.ref == number, self._tokens.row.between(self._first, self._last - 1))
+        if self._lists[number]:
+            table = self._engine.fetch(own.select("row", "pos", "hi", "lo"))
+            order = np.argsort(table["row"].to_numpy(), kind="stable")
+            return tuple(table[name].to_numpy()[order] for name in ("row", "pos", "hi", "lo"))
         table = self._engine.fetch(own.select("row", "hi", "lo"))
         place = table["row"].to_numpy() - self._first
         there = np.zeros(self._last - self._first, bool)

@@ -82,7 +82,38 @@ class World:
 
 def parts_of(name):
     """Columns that a declared column is read from."""
-    return name[1:-1].split(", ") if name.startswith("[") else [name.removesuffix("[]")]
+    return name[1:-1].split(", ") if name.startswith("[") else [steps_of(name)[0]]
+
+
+def steps_of(name):
+    """``c[].id`` → c, [], id: a column, fields of structs, elements of a list."""
+    return name.replace("[]", ".[]").split(".")
+
+
+def list_of(name):
+    """Name of the list that a name goes through; None if there is none."""
+    return name.partition("[]")[0] if "[]" in name else None
+
+
+def cells_at(value, steps):
+    """(place, cell) of everything that stands at a name: one cell, or one for each element of the list on the way."""
+    if not steps:
+        return [(0, value)]
+    if steps[0] == "[]":
+        return [(place, cell) for place, one in enumerate(value or []) for _, cell in cells_at(one, steps[1:])]
+    return cells_at(None if value is None else value[steps[0]], steps[1:])
+
+
+def changed(value, steps, change, places=None):
+    """A row, struct or list with other cells at a name; where a struct on the way is null, nothing changes."""
+    if not steps:
+        return change(value)
+    if value is None:
+        return None
+    if steps[0] == "[]":
+        found = enumerate(value)
+        return [changed(one, steps[1:], change) if places is None or place in places else one for place, one in found]
+    return value | {steps[0]: changed(value[steps[0]], steps[1:], change, places)}
 
 
 def drops(declared):
@@ -93,10 +124,10 @@ def drops(declared):
 def identifiers(source, row, name, declared):
     """(place, token) of every reference in one cell; BAD for one that does not fit."""
     kind, found = declared["kind"], []
-    cells = [[row[part] for part in parts_of(name)]]
-    if name.endswith("[]"):
-        cells = [[cell] for cell in row[parts_of(name)[0]] or []]
-    for place, parts in enumerate(cells):
+    cells = enumerate([[row[part] for part in parts_of(name)]])
+    if not name.startswith("["):
+        cells = [(place, [cell]) for place, cell in cells_at(row, steps_of(name))]
+    for place, parts in cells:
         texts = [plain.text_of(cell) for cell in parts]
         texts = [None if text in source.missing else text for text in texts]
         if all(text is None for text in texts):
@@ -188,18 +219,32 @@ def touched(source, row, reasons):
         elif text["on_seal"] == "sentence" and mentions:
             clean[name] = without(written, {r for r in reasons if r[0] in text["mentions"]})
     acting = [(name, declared) for name, declared in source.columns.items() if found[name] and not drops(declared)]
+    for after in ("redact", "set"):
+        for name, declared in acting:
+            for target, value in _targets(name, declared, after):
+                places = found[name] if list_of(target) and list_of(target) == list_of(name) else None
+                clean = changed(clean, steps_of(target), lambda _, value=value: value, places)
+    gone = {}
     for name, declared in acting:
         if declared["on_seal"] == "element":
-            column = parts_of(name)[0]
-            clean[column] = [cell for place, cell in enumerate(row[column]) if place not in found[name]]
-    for name, declared in acting:
-        if declared["on_seal"] != "element":
-            for column in [*declared["on_seal"].get("redact", []), *([] if name.endswith("[]") else parts_of(name))]:
-                clean[column] = None
-    for _, declared in acting:
-        if declared["on_seal"] != "element":
-            clean |= declared["on_seal"].get("set", {})
+            gone[list_of(name)] = {*gone.get(list_of(name), []), *found[name]}
+    for name, places in gone.items():
+        clean = changed(clean, steps_of(name), lambda cells, gone=places: cells and _others(cells, gone))
     return clean
+
+
+def _targets(name, declared, after):
+    """(name, value) of what a redaction empties, with the identifier itself, or sets."""
+    if declared["on_seal"] == "element":
+        return []
+    if after == "set":
+        return list(declared["on_seal"].get("set", {}).items())
+    own = parts_of(name) if name.startswith("[") else [name]
+    return [(target, None) for target in [*declared["on_seal"].get("redact", []), *own]]
+
+
+def _others(cells, gone):
+    return [cell for place, cell in enumerate(cells) if place not in gone]
 
 
 def forgotten(world, reasons):
@@ -217,12 +262,16 @@ def published(world, name, row):
     clean = dict(row)
     for column, declared in source.columns.items():
         if declared["kind"] not in world.plain:
-            cells = [f"tok_{token}" for _, token in identifiers(source, row, column, declared)]
-            own = parts_of(column)[0]
-            if not column.endswith("[]"):
-                clean[own] = cells[0] if cells else None
-            elif row[own] is not None:
-                clean[own] = cells
+            cells = {place: f"tok_{token}" for place, token in identifiers(source, row, column, declared)}
+            if column.endswith("[]"):  # of an element that is nothing but an identifier nothing is left without one
+                clean = changed(clean, steps_of(column)[:-1], lambda given, c=cells: given and list(c.values()))
+            elif list_of(column):
+                inner = steps_of(column)[steps_of(column).index("[]") + 1 :]
+                for place in range(len(cells_at(row, steps_of(column)))):
+                    steps = [*steps_of(list_of(column)), "[]", *inner]
+                    clean = changed(clean, steps, lambda _, c=cells, p=place: c.get(p), [place])
+            else:
+                clean = changed(clean, steps_of(column), lambda _, c=cells: c.get(0))
     for column, text in source.text.items():
         if isinstance(row[column], Text):
             sentences = [

@@ -389,15 +389,26 @@ def expected_types(world: World, name: str) -> dict[str, pa.DataType]:
     types = dict(source.types)
     for column, declared in source.columns.items():
         if declared["kind"] not in world.plain:
-            own = oracle.parts_of(column)[0]
-            types[own] = pa.list_(pa.string()) if column.endswith("[]") else pa.string()
-    return types
+            own, *steps = oracle.steps_of(column)
+            types[own] = with_text(types[own], steps)
+    return dict.fromkeys(types, pa.string()) if source.form == "jsonl" else types
+
+
+def with_text(kind: pa.DataType, steps: list[str]) -> pa.DataType:
+    """A type with a text at some place in it."""
+    if not steps:
+        return pa.string()
+    if steps[0] == "[]":
+        return pa.list_(with_text(kind.value_type, steps[1:]))
+    return pa.struct([f.with_type(with_text(f.type, steps[1:])) if f.name == steps[0] else f for f in kind])
 
 
 def marked(cell: str | None, *, absent: bool) -> str | None:
     """A cell of JSON lines as `read_lines` shows it."""
     if cell is None:
         return "\1absent" if absent else None
+    if isinstance(cell, dict):
+        return "\1" + json.dumps(cell, separators=(",", ":"))
     return f"\1{cell}" if isinstance(cell, Spelled) else cell
 
 

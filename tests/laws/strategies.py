@@ -151,12 +151,15 @@ def sources(draw: st.DrawFn, most_rows: int = 8) -> Source:
     types: dict[str, pa.DataType] = {}
     declared: dict[str, dict[str, Any]] = {}
     for number in range(draw(st.sampled_from([1, 2, 2, 2, 3]))):
-        shapes = ["one"] * 4 + ["case"] + ["list"] * (form == "parquet")
+        shapes = ["one"] * 5 + ["case"] + ["field"] * (form != "csv")
+        shapes += ["list", "inner", "structs"] * (form == "parquet")
         shape = draw(st.sampled_from(shapes))
         if shape == "case" and "case" not in [own["kind"] for own in declared.values()]:
             types["filer"] = draw(st.sampled_from([pa.string(), pa.int64()])) if form == "parquet" else pa.string()
             types["filed"] = draw(st.sampled_from([pa.string(), pa.date32()])) if form == "parquet" else pa.string()
             declared["[filer, filed]"] = {"kind": "case", "on_seal": draw(st.sampled_from(["drop", "redact"]))}
+        elif shape in ("field", "inner", "structs"):
+            nest(draw, shape, number, types, declared, form)
         elif shape == "list":
             kind = draw(st.sampled_from(["arrest", "photo"]))
             types[f"l{number}"] = pa.list_(draw(st.sampled_from(TYPES[kind][:1])))
@@ -174,7 +177,7 @@ def sources(draw: st.DrawFn, most_rows: int = 8) -> Source:
         types["t"] = pa.string()
         mentions = draw(st.sampled_from([["arrest"], ["arrest"], ["photo"], ["docket"], ["arrest", "photo"]]))
         text["t"] = {"mentions": mentions, "on_seal": draw(st.sampled_from(["clear", "sentence"]))}
-    _declare(draw, declared, types, plain_columns)
+    _declare(draw, declared, types, plain_columns, form)
     order = draw(st.permutations(list(types)))
     rows = []
     for _ in range(draw(st.integers(0, most_rows))):
@@ -185,6 +188,10 @@ def sources(draw: st.DrawFn, most_rows: int = 8) -> Source:
                 row |= dict(
                     zip(["filer", "filed"], draw(case_cells([types["filer"], types["filed"]], wrong)), strict=True)
                 )
+            elif "." in name:
+                column = oracle.steps_of(name)[0]
+                if column not in row:
+                    row[column] = draw(nested_cells(types[column], declared, missing, wrong, column))
             elif name.endswith("[]"):
                 column = name[:-2]
                 cells = st.lists(cell(own["kind"], types[column].value_type, missing, wrong), max_size=3)
@@ -197,7 +204,10 @@ def sources(draw: st.DrawFn, most_rows: int = 8) -> Source:
         if text:
             row["t"] = draw(texts(tuple(draw(st.sampled_from([text["t"]["mentions"], ["arrest"]]))), encoding))
         if form == "jsonl":
-            row = {name: draw(in_json(value, plain=name in plain_columns)) for name, value in row.items()}
+            row = {
+                name: value if isinstance(value, dict) else draw(in_json(value, plain=name in plain_columns))
+                for name, value in row.items()
+            }
         rows.append({name: _encodable(row[name], encoding) for name in order})
     parted = draw(st.sampled_from([0, 0, 0, 0, 1, 2]))
     cuts = tuple(sorted(draw(st.lists(st.integers(0, len(rows)), min_size=parted, max_size=parted))))
@@ -222,14 +232,74 @@ def _encodable(value: Any, encoding: str) -> Any:
     return value if not isinstance(value, str) or _fits(value, encoding) else unicodedata.normalize("NFKC", value)
 
 
+NESTED = {pa.string(): ["", "x", "\U0001f600"], pa.float64(): [0.0, -0.0, 1.5], pa.int64(): [0, 2**63 - 1]}
+
+
+def nest(
+    draw: st.DrawFn, shape: str, number: int, types: dict[str, pa.DataType], declared: dict[str, dict], form: str
+) -> None:
+    """A column with identifiers in a struct, in a list within one, or in a list of them."""
+    kind = draw(st.sampled_from(["arrest", "photo"]))
+    value = draw(st.sampled_from(list(NESTED))) if form == "parquet" else pa.string()
+    own = [("id", pa.string()), ("v", value)]
+    column = f"{shape[0]}{number}"
+    if shape == "field":
+        deep = draw(st.booleans())
+        types[column] = pa.struct([("in", pa.struct(own))] if deep else own)
+        name, ways = f"{column}{'.in' * deep}.id", ["drop", "redact", "redact"]
+    elif shape == "inner":
+        types[column] = pa.struct([("l", pa.list_(pa.string())), ("v", value)])
+        name, ways = f"{column}.l[]", ["element"]
+    else:
+        types[column] = pa.list_(pa.struct([*own, ("p", pa.string())]))
+        name, ways = f"{column}[].id", ["element", "redact"]
+        if draw(st.booleans()):
+            declared[f"{column}[].p"] = {"kind": "photo", "on_seal": draw(st.sampled_from(ways))}
+    declared[name] = {"kind": kind, "on_seal": draw(st.sampled_from(ways))}
+
+
+def fields_of(name: str, kind: pa.DataType) -> list[tuple[str, pa.DataType]]:
+    """What a redaction may name within the columns that `nest` makes."""
+    if not re.fullmatch(r"[fis][0-9]+", name):
+        return []
+    kind, name = (kind.value_type, f"{name}[]") if pa.types.is_list(kind) else (kind, name)
+    found = [(f"{name}.{own.name}", own.type) for own in kind]
+    deeper = [(f"{one}.{own.name}", own.type) for one, inner in found if pa.types.is_struct(inner) for own in inner]
+    return [*(own for own in found if not pa.types.is_struct(own[1])), *deeper]
+
+
+@st.composite
+def nested_cells(
+    draw: st.DrawFn, type_: pa.DataType, declared: dict[str, dict], missing: tuple[str, ...], wrong: bool, name: str
+) -> Any:
+    """A cell of a column that `nest` has made: structs and lists are null at times, or empty."""
+    if draw(st.integers(0, 6)) == 0:
+        return None
+    if name in declared:
+        return draw(cell(declared[name]["kind"], type_, missing, wrong))
+    if pa.types.is_list(type_):
+        one = nested_cells(type_.value_type, declared, missing, wrong, f"{name}[]")
+        return draw(st.lists(one, max_size=3))
+    if pa.types.is_struct(type_):
+        return {
+            own.name: draw(nested_cells(own.type, declared, missing, wrong, f"{name}.{own.name}")) for own in type_
+        }
+    return draw(st.sampled_from(NESTED[type_]))
+
+
 def _declare(
     draw: st.DrawFn,
     declared: dict[str, dict[str, Any]],
     types: dict[str, pa.DataType],
     plain_columns: dict[str, pa.DataType],
+    form: str,
 ) -> None:
     """Fill in redactions and what a dropped row carries on."""
-    whole = [name for name, kind in types.items() if name not in ("filer", "filed") and survives(kind)]
+    inside = {name: kind for column, kind in types.items() for name, kind in fields_of(column, kind)}
+    json = {name.partition(".")[0] for name in declared} if form == "jsonl" else set()
+    whole = [name for name, kind in types.items() if name not in ("filer", "filed", *json) and survives(kind)]
+    whole += [*json & declared.keys(), *inside]
+    plain_columns = plain_columns | {name: kind for name, kind in inside.items() if name.endswith(".v")}
     for own in declared.values():
         if own["on_seal"] == "redact":
             redact = draw(st.lists(st.sampled_from(whole), max_size=2, unique=True))
@@ -273,9 +343,9 @@ def events(
 
 
 @st.composite
-def worlds(draw: st.DrawFn, most_sources: int = 3) -> World:
+def worlds(draw: st.DrawFn, most_sources: int = 8) -> World:
     """A world."""
-    count = draw(st.sampled_from([1, 1, 1, 1, 1, 1, 2, 2, 2, 3])) if most_sources > 1 else 1
+    count = draw(st.sampled_from([1, 1, 1, 1, 1, 1, 2, 2, 2, 3, 5, 8])) if most_sources > 1 else 1
     own = {f"s{number}": draw(sources()) for number in range(min(count, most_sources))}
     kinds = {declared["kind"] for source in own.values() for declared in source.columns.values()}
     mentioned = {kind for source in own.values() for text in source.text.values() for kind in text["mentions"]}

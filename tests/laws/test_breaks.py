@@ -17,7 +17,7 @@ from sanitizers.engine import contract, writing
 from sanitizers.engine.lines import LINE
 from sanitizers.identifiers import Kind, Tokens
 from sanitizers.register import history
-from sanitizers.strip import accounts, files, memory, rows
+from sanitizers.strip import accounts, edits, files, memory, rows
 from sanitizers.strip import text as texts
 from tests.laws import checks
 from tests.laws.running import Bench, Kept
@@ -95,6 +95,37 @@ def zeros_made_one(patch: pytest.MonkeyPatch) -> None:
         return pa.compute.add(typed(column, kind), 0.0) if kind == pa.float64() else typed(column, kind)
 
     patch.setattr(rows, "_typed", positive)
+
+
+def elements_kept(patch: pytest.MonkeyPatch) -> None:
+    """Elements of lists stay, whatever a seal on them says."""
+    patch.setattr(edits.Edit, "remove", lambda _self, _which: None)
+
+
+def every_element_emptied(patch: pytest.MonkeyPatch) -> None:
+    """What is said of one element of a list is done to all of the row's."""
+    own = rows._Rows._hit
+
+    def anywhere(self: Any, number: int, place: Any, target: Any) -> Any:
+        return own(self, number, replace(place, steps=()), target)
+
+    patch.setattr(rows._Rows, "_hit", anywhere)
+
+
+def null_structs_filled(patch: pytest.MonkeyPatch) -> None:
+    """A null struct becomes one of nulls."""
+    own = edits.Edit._with_fields
+
+    def filled(self: Any, column: pa.Array) -> pa.Array:
+        made = own(self, column)
+        return pa.StructArray.from_arrays(made.flatten(), fields=list(made.type))
+
+    patch.setattr(edits.Edit, "_with_fields", filled)
+
+
+def other_fields_in_roster(patch: pytest.MonkeyPatch) -> None:
+    """The roster holds what a redaction has emptied in elements of a list."""
+    patch.setattr(accounts._Column, "_same_list", lambda *_: False)
 
 
 def lines_as_they_are(patch: pytest.MonkeyPatch) -> None:
@@ -190,6 +221,10 @@ BREAKS = [
     Break(changes_out_of_step, "conservation"),
     Break(lines_as_they_are, "conservation"),
     Break(lines_spelled_anew, "conservation"),
+    Break(elements_kept, "conservation"),
+    Break(every_element_emptied, "conservation"),
+    Break(null_structs_filled, "conservation"),
+    Break(other_fields_in_roster, "idempotence"),
     Break(sentences_kept, "nullity"),
     Break(roster_of_everything, "idempotence"),
     Break(links_forgotten, "indifference"),

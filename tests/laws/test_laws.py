@@ -125,8 +125,39 @@ CALLS = Source(
     },
     absent=frozenset({"x"}),
 )
+CHARGE = pa.struct([("arrest", pa.string()), ("photo", pa.string()), ("law", pa.string()), ("x", pa.float64())])
+CASES = Source(
+    form="parquet",
+    types={"person": pa.struct([("sid", pa.string()), ("name", pa.string())]), "charges": pa.list_(CHARGE)},
+    rows=[
+        {"person": {"sid": "M17654502", "name": "a"}, "charges": [
+            {"arrest": "m17654502", "photo": "42", "law": "A", "x": -0.0},
+            {"arrest": "K17000001", "photo": "7", "law": "B", "x": float("nan")}]},
+        {"person": None, "charges": [{"arrest": "B17000002", "photo": "42", "law": None, "x": 0.0}]},
+        {"person": {"sid": None, "name": None}, "charges": None},
+        {"person": {"sid": "K17000001", "name": ""}, "charges": [None, {"arrest": "K17000001", "photo": "1"}]},
+    ],
+    columns={
+        "person.sid": {"kind": "arrest", "on_seal": {"redact": ["person.name"]}},
+        "charges[].arrest": {"kind": "arrest", "on_seal": {"redact": ["charges[].law", "charges[].photo"]}},
+        "charges[].photo": {"kind": "photo", "on_seal": {"redact": []}},
+    },
+)  # fmt: skip
+VISITS = Source(
+    form="jsonl",
+    types={"visitor": pa.struct([("sid", pa.string()), ("age", pa.string())]), "x": pa.string()},
+    rows=[
+        {"visitor": {"sid": "m17-654502", "age": "30"}, "x": Spelled("1.50")},
+        {"visitor": {"sid": "K17000001", "age": "31"}, "x": Spelled("1.50")},
+        {"visitor": None, "x": None},
+    ],
+    columns={"visitor.sid": {"kind": "arrest", "on_seal": {"redact": ["visitor.age"]}}},
+)
 CITY = World(
-    {"arrests": ARRESTS, "photos": PHOTOS, "complaints": COMPLAINTS, "persons": PERSONS, "calls": CALLS},
+    {
+        "arrests": ARRESTS, "photos": PHOTOS, "complaints": COMPLAINTS, "persons": PERSONS, "calls": CALLS,
+        "cases": CASES, "visits": VISITS,
+    },
     plain=frozenset({"person", "case"}),
     events=[seal("arrest", "M17654502"), seal("arrest", "B17-000002")],
 )
@@ -140,7 +171,7 @@ def test_every_law_holds_in_a_small_city(bench: Bench) -> None:
     checks.check_repetition(bench, CITY, clean)
     checks.check_indifference(bench, CITY, clean, links=False)
     dropped = {name: counts.rows_dropped for name, counts in clean.receipt.sources.items()}
-    assert dropped == {"arrests": 2, "photos": 2, "complaints": 0, "persons": 1, "calls": 1}
+    assert dropped == {"arrests": 2, "photos": 2, "complaints": 0, "persons": 1, "calls": 1, "cases": 0, "visits": 0}
 
 
 def test_ends_of_batches_and_row_groups_tell_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
