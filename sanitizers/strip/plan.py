@@ -102,7 +102,7 @@ def changes(engine: Engine, plan_: Plan, part: Part, *, start: int, stop: int) -
     Returns
     -------
     ir.Table or None
-        The texts, whole, by the names that the policy gives them, and `ROW`, for the rows that stay, in source order.
+        The texts, whole, by the names that the policy gives them, and `ROW`, for the rows that stay, in any order.
         None where there are none.
     """
     places = {name: plan_.place(name) for name in plan_.travelling}
@@ -112,7 +112,7 @@ def changes(engine: Engine, plan_: Plan, part: Part, *, start: int, stop: int) -
     raw = engine.read(part, start=start, columns=columns)
     raw = raw.select(raw[ROW], **{name: _cells(raw, place) for name, place in places.items()})
     staying = engine.without(raw, plan_.reached.gone_between(start, stop))
-    return _changed(staying, plan_, start=start, stop=stop).order_by(ROW)
+    return _changed(staying, plan_, start=start, stop=stop)
 
 
 def _cells(rows: ir.Table, place: Place) -> ir.Value:

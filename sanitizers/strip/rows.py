@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 
@@ -51,7 +52,7 @@ def clean_rows(
     schema = clean_schema(plan, part)
     schema = schema if names is None else pa.schema([schema.field(name) for name in names])
     changed = changes(engine, plan, part, start=start, stop=stop)
-    new = _Cells(engine.stream(changed)) if changed is not None else None
+    new = _Cells(engine, changed) if changed is not None else None
     tokens = _Tokens(engine, plan, stop)
     first = start
     read = [name for name in schema.names if name not in plan.tokens.values()] or schema.names[:1]
@@ -220,25 +221,20 @@ class _Tokens:
 
 
 class _Cells:
-    """The columns that change, taken in step with the raw rows."""
+    """The columns that change, held, and taken in step with the raw rows.
 
-    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
-        self._batches = batches
-        self._next: pa.Table | None = None
+    They are no stream: tokens are asked for between them, and an engine that is asked for something else ends a stream.
+    """
+
+    def __init__(self, engine: Engine, changed: ir.Table) -> None:
+        self._engine, self._held = engine, engine.hold(changed)
 
     def of_rows(self, numbers: np.ndarray, part: Part) -> dict[str, pa.Array]:
-        """The cells of the next rows, whose numbers must be these."""
-        waiting = [] if self._next is None else [self._next]
-        while sum(table.num_rows for table in waiting) < len(numbers):
-            batch = next(self._batches, None)
-            if batch is None:
-                raise _other_rows(part)
-            waiting.append(pa.Table.from_batches([batch]))
-        if not waiting:
+        """The cells of some rows, whose numbers must be these."""
+        if not len(numbers):
             return {}
-        table = pa.concat_tables(waiting)
-        self._next = table.slice(len(numbers))
-        own = table.slice(0, len(numbers))
+        row = self._held[ROW]
+        own = self._engine.fetch(self._held.filter(row.between(int(numbers[0]), int(numbers[-1]))).order_by(ROW))
         if not np.array_equal(own[ROW].to_numpy(), numbers):
             raise _other_rows(part)
         return {name: own[name].combine_chunks() for name in own.column_names if name != ROW}

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from sanitizers.engine.forms import ROWS, RawFile, Reading
 from sanitizers.errors import COULD_NOT_CHECK, USAGE
-from tests.cli_world import SEALED, World, department, world
+from sanitizers.identifiers import Key, Kinds, published, tokenise
+from tests.cli_world import KEY, KINDS, SEALED, World, department, world
 from tests.test_bad_input import refused, unpublished
 
 __all__ = ["department", "world"]
@@ -105,3 +107,24 @@ def test_a_parquet_file_is_read_a_piece_at_a_time(tmp_path: Path) -> None:
     for _ in RawFile(tmp_path / "n.parquet", "n.parquet", Reading()).batches(["n"]):
         most = max(most, pa.total_allocated_bytes() - before)
     assert most < table.nbytes / 3
+
+
+def test_tokens_and_texts_of_a_long_file_stay_with_their_rows(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sanitizers.strip.rows._WINDOW", 1000)
+    count = 2 * ROWS + 7
+    numbers = [f"{201700000000 + n}" for n in range(count)]
+    raw = {name: [None] * count for name in ("cleared_by", "suspect_age", "status")}
+    texts = [f"Said of {number} by nobody at all." for number in numbers]
+    schema = pa.schema([(name, pa.string()) for name in ("complaint_number", *raw, "narrative")])
+    world.write("raw/complaints.parquet", pa.table({"complaint_number": numbers, **raw, "narrative": texts}, schema))
+    world.amend("sealing.yaml", "raw/complaints.csv", "raw/complaints.parquet")
+    outcome = world.strip()
+    assert outcome.code == 0, outcome.err
+    table = pq.read_table(world / "clean/complaints.parquet")
+    same = table["narrative"].to_pylist() == texts
+    assert same
+    tokens = table["complaint_number"].to_pylist()
+    kind = Kinds.parse(KINDS)["complaint_number"]
+    some = [0, 1, 999, 1000, ROWS - 1, ROWS, count - 1]
+    expected = tokenise(pl.Series([numbers[n] for n in some]), name="complaint_number", kind=kind, key=Key(KEY))
+    assert [tokens[n] for n in some] == published(expected.hi, expected.lo).to_pylist()
