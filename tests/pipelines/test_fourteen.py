@@ -11,6 +11,7 @@ import csv
 import datetime as dt
 import hashlib
 import json
+import os
 import re
 import shutil
 import sqlite3
@@ -45,8 +46,13 @@ from sanitizers.register.history import Register
 from sanitizers.register.rules import Rules
 from sanitizers.strip.files import strip_files
 from tests.pipelines.conftest import DAY, KEY, REPO
+from tests.postgres_server import Server, postgres_server
+
+__all__ = ["postgres_server"]
 
 NUMBER = re.compile(r"[BKMQSbkmqs][- ]?\d\d[- ]?\d{6}")
+FILE = "    path: ../../build/fourteen/city/raw/dispositions.parquet\n"
+TABLE = "    database: court\n    table: dispositions\n"
 MASKED = ("narrative", "remarks")  # every mention becomes one word, before any seal is looked up
 # Source → its files below the raw folder, its key.
 SOURCES = {
@@ -169,7 +175,6 @@ def lay(folder: Path, *, arrests: int, seed: int) -> Laid:
             folder / name / "build/fourteen/city", arrests=arrests, seed=seed, as_of=DAY, systems=14,
             without_sealed=name == "twin", record=name == "city",
         )  # fmt: skip
-        as_files(folder / name)
     return Laid(folder / "city", folder / "twin")
 
 
@@ -320,18 +325,6 @@ def test_every_way_of_hanging_on_an_arrest_is_in_the_record(laid: Laid) -> None:
 # sealproof.
 
 
-def as_files(folder: Path) -> None:
-    """Tables of databases as Parquet files."""
-    policy = (folder / "pipelines/fourteen/sealing.yaml").read_text()
-    policy = re.sub(r"databases:\n(  .*\n)+", "", policy)
-    for name, ending in (("warrants", "sqlite"), ("dockets", "duckdb")):
-        rows = sorted(rows_of(raw(folder) / f"{name}.{ending}"), key=lambda row: row[SOURCES[name][1][0]])
-        pq.write_table(pa.Table.from_pylist(rows), raw(folder) / f"{name}.parquet")
-        path = f"path: ../../build/fourteen/city/raw/{name}.parquet"
-        policy = policy.replace(f"database: {name}\n    table: {name}", path)
-    (folder / "pipelines/fourteen/sealing.yaml").write_text(policy)
-
-
 def strip(folder: Path, *, out: str, seals: slice = slice(None), publish: str = "") -> Path:
     """Deliver seals, take a snapshot, strip and compute the features."""
     home, build, key = folder / "pipelines/fourteen", folder / "build/fourteen", Key(KEY)
@@ -341,7 +334,7 @@ def strip(folder: Path, *, out: str, seals: slice = slice(None), publish: str = 
         text += f"publish: {{{', '.join(f'{kind}: {publish}' for kind in kinds)}}}\n"
         text = re.sub(r"features:\n(  .*\n)+", "", text)
     (home / "own.yaml").write_text(text)
-    policy = Policy.load(home / "own.yaml")
+    policy = Policy.load(home / "own.yaml", os.environ)
     register = Register(build / f"{out}-register", kinds=kinds, key=key)
     feed = read_feed(build / "city/seal_feed.csv")
     first, last, _ = seals.indices(feed.num_rows)
@@ -408,6 +401,34 @@ def test_data_labels_pairs_and_features_equal_those_of_the_twin(laid: Laid) -> N
 
 def test_every_change_stands_in_the_event_record_and_every_entry_was_changed(laid: Laid) -> None:
     check_nothing_else(laid)
+
+
+def test_dispositions_in_postgresql_give_what_the_file_gives(
+    postgres_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    laid = lay(tmp_path, arrests=600, seed=4)
+    by_file = digests(strip(laid.city, out="clean"))
+    for folder in (laid.city, laid.twin):
+        postgres_server.sql(f"CREATE DATABASE {folder.name}")
+        monkeypatch.setenv("CITY_POSTGRES", postgres_server.dsn.replace("dbname=postgres", f"dbname={folder.name}"))
+        write_city(
+            folder / "build/fourteen/city", arrests=600, seed=4, as_of=DAY, systems=14,
+            without_sealed=folder == laid.twin, postgres=os.environ["CITY_POSTGRES"],
+        )  # fmt: skip
+        assert not (raw(folder) / "dispositions.parquet").exists()
+        policy = folder / "pipelines/fourteen/sealing.yaml"
+        told = (
+            policy.read_text()
+            .replace(FILE, TABLE)
+            .replace("databases:\n", "databases:\n  court: {postgres: CITY_POSTGRES}\n")
+        )
+        policy.write_text(told)
+        seals = slice(0) if folder == laid.twin else slice(None)
+        by_table = digests(strip(folder, out="again", seals=seals))
+        assert unlike(by_file, by_table) == set()
+    readme = (REPO / "pipelines/fourteen/README.md").read_text()
+    assert TABLE in readme
+    assert "court: {postgres: CITY_POSTGRES}" in readme
 
 
 @pytest.mark.soak
