@@ -112,7 +112,7 @@ def _never_barred(
 
 
 def _unread(policy: Policy, places: Places) -> Iterator[Finding]:
-    """Columns that carry a seal onto a kind which nothing else reads."""
+    """Columns that carry a seal onto a kind which nothing else reads, nor they themselves to drop other rows."""
     readers: dict[str, set[str]] = {}
     for name, source in policy.sources.items():
         for ref in source.references:
@@ -126,7 +126,7 @@ def _unread(policy: Policy, places: Places) -> Iterator[Finding]:
     for name, source in policy.sources.items():
         under = ("sources", name, "columns")
         for ref in source.references:
-            if ref.column.carries and len(readers[ref.kind]) == 1:
+            if ref.column.carries and not ref.drops and len(readers[ref.kind]) == 1:
                 where = places.of(*under, ref.name)
                 yield Finding.of(
                     "nowhere",

@@ -36,6 +36,7 @@ from pipelines.city.systems import FOURTEEN
 from pipelines.city.tables import Table
 from pipelines.city.world import World
 from sanitizers import digest
+from sanitizers.check import check_policy
 from sanitizers.engine.forms import RawFile, Reading
 from sanitizers.features import compute
 from sanitizers.identifiers import MASK, Key, Kinds
@@ -401,6 +402,13 @@ def test_data_labels_pairs_and_features_equal_those_of_the_twin(laid: Laid) -> N
 
 def test_every_change_stands_in_the_event_record_and_every_entry_was_changed(laid: Laid) -> None:
     check_nothing_else(laid)
+
+
+def test_policy_check_finds_nothing_to_mend(laid: Laid) -> None:
+    home = laid.city / "pipelines/fourteen"
+    checked = check_policy(home / "sealing.yaml", Kinds.load(home / "kinds.yaml"), os.environ)
+    assert [f"{finding.fault.column}: {finding.fault.problem}" for finding in checked.findings] == []
+    assert len(checked.unchecked) == 0
 
 
 def test_dispositions_in_postgresql_give_what_the_file_gives(
