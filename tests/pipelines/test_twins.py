@@ -43,7 +43,8 @@ def test_data_features_labels_model_and_outputs_equal_those_of_the_twin(seed: in
 
 
 POLICY = (REPO / "sealing.yaml").read_text().splitlines()
-LINES = [number for number, line in enumerate(POLICY) if line.strip() and not line.strip().startswith("#")]
+# Comments do nothing, and `not_identifiers` answers a question of policy check.
+LINES = [n for n, line in enumerate(POLICY) if line.strip() and not line.strip().startswith(("#", "not_identifiers"))]
 
 
 @pytest.fixture(scope="module")
