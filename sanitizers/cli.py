@@ -34,6 +34,8 @@ key_option = click.option("--key-file", type=FILE, envvar="SEALPROOF_KEY_FILE", 
 snapshot_option = click.option("--snapshot", "snapshot_path", type=FILE,
                                help="Use this snapshot instead of the policy's.")  # fmt: skip
 kinds_option = click.option("--kinds", "kinds_path", type=FILE, required=True, help="The register's kinds.yaml.")
+engine_option = click.option("--engine", default="duckdb", show_default=True, metavar="duckdb|spark://HOST:PORT",
+                             help="Where it runs.")  # fmt: skip
 rules_option = click.option("--rules", default="us-ny", show_default=True, help="A shipped rules file, or a path.")
 
 
@@ -163,9 +165,10 @@ def _named(text: str) -> tuple[str, Path]:
 @click.option("--as-of", callback=_day, default="today", show_default=True, help="Seals in force on this day.")
 @click.option("--known-at", callback=_day, help="As known on this day (for looking back: cannot publish).")
 @click.option("--out", type=FILE, help="The .snap file [default: the policy's].")
+@engine_option
 def snapshot(
     folder: Path, kinds_path: Path, key_file: Path | None, policy_path: Path, as_of: dt.date, known_at: dt.date | None,
-    out: Path | None,
+    out: Path | None, engine: str,
 ) -> None:  # fmt: skip
     """Write the snapshot of a day, closed over the links that the policy's raw sources hold."""
     from sanitizers.identifiers import Kinds
@@ -175,7 +178,7 @@ def snapshot(
     policy = Policy.load(policy_path, os.environ)
     told = take_snapshot(
         folder, policy, kinds=Kinds.load(kinds_path), key=_key(key_file), as_of=as_of, known_at=known_at,
-        out=out or policy.resolve(policy.register_.snapshot),
+        out=out or policy.resolve(policy.register_.snapshot), engine=engine,
     )  # fmt: skip
     click.echo(f"snapshot {told.digest[:12]}: {told.size} identifiers barred for {told.purpose}", err=True)
 
@@ -214,9 +217,10 @@ def check(context: click.Context, policy_path: Path, kinds_path: Path, form: str
 @click.option("--out", type=FILE, required=True, help="Folder of the clean sources.")
 @click.option("--keeper", type=FILE, help="The keeper's folder: exact counts, and what the next strip can build on.")
 @click.option("--plan", "plan_only", is_flag=True, help="Tell what would be read and written; write nothing.")
+@engine_option
 def strip(
     policy_path: Path, key_file: Path | None, snapshot_path: Path | None, register_folder: Path | None, out: Path,
-    keeper: Path | None, *, plan_only: bool,
+    keeper: Path | None, *, plan_only: bool, engine: str,
 ) -> None:  # fmt: skip
     """Strip the raw sources into one folder of clean sources, receipt and roster."""
     from sanitizers.keeper import planned_strip, strip_with_register
@@ -225,14 +229,17 @@ def strip(
     policy = Policy.load(policy_path, os.environ)
     snapshot, key = _snapshot_path(policy, snapshot_path), _key(key_file)
     if plan_only:
-        work = planned_strip(policy, snapshot=snapshot, key=key, register=register_folder, out=out, keeper=keeper)
+        work = planned_strip(
+            policy, snapshot=snapshot, key=key, register=register_folder, out=out, keeper=keeper, engine=engine
+        )
         for line in work.told():
             click.echo(line)
         return
     with progress_bars() as progress:
         receipt = strip_with_register(
-            policy, snapshot=snapshot, key=key, register=register_folder, out=out, keeper=keeper, progress=progress
-        )
+            policy, snapshot=snapshot, key=key, register=register_folder, out=out, keeper=keeper, engine=engine,
+            progress=progress,
+        )  # fmt: skip
     public = receipt.public()
     for name, counts in public.sources.items():
         click.echo(f"{name}: {counts.rows_kept} rows kept, {counts.rows_dropped} dropped", err=True)

@@ -52,6 +52,9 @@ class Pattern:
     ValueError: the pattern may use literals, classes, groups, | and repeats over 0-9A-Z only ...
     """
 
+    def __reduce__(self) -> tuple[type[Pattern], tuple[str]]:
+        return Pattern, (self.text,)
+
     def __init__(self, text: str) -> None:
         self.text = text
         tree = None

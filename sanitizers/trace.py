@@ -468,7 +468,7 @@ def _reached(engine: Engine, read_: Read, barred: ir.Table, *, kinds: Kinds, key
     gone = each_once(np.concatenate([engine.fetch(going.select("row"))["row"].to_numpy(), *malformed]))
     if not read_.source.text:
         return Reached(read_, hits, gone, None, None)
-    told = _told(engine, read_, kinds=kinds, key=key)
+    told = told_in(engine, read_, kinds=kinds, key=key)
     reached = told.join(barred, ["kind", "hi", "lo"]).select("ref", "row", "written", "via")
     mentioned = engine.hold(engine.without(reached, gone, column="row").distinct())
     return Reached(read_, hits, gone, mentioned, told)
@@ -496,7 +496,8 @@ def _check_sentinels(engine: Engine, read_: Read, found: ir.Table) -> None:
         raise RegisterFailure(Fault("the sentinel of a kind was not found again", remedy, where=read_.name))
 
 
-def _told(engine: Engine, read_: Read, *, kinds: Kinds, key: Key) -> ir.Table:
+def told_in(engine: Engine, read_: Read, *, kinds: Kinds, key: Key) -> ir.Table:
+    """Every mention in the texts of a source: see `Engine.mentions`."""
     texts = {
         number: (column, {kind: kinds[kind] for kind in text.mentions})
         for number, (column, text) in enumerate(read_.source.text.items())

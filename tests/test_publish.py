@@ -187,7 +187,7 @@ def run(folder, memory, largest, clear):
                 super().__init__(scratch)
                 self._raw.execute("SET temp_file_encryption = false")
         import sanitizers.strip.files as files
-        files.DuckDB = Clear
+        files.opened = lambda _name, scratch: Clear(scratch)
     policy, taken = Policy.load(folder / "sealing.yaml"), snapshot.load(folder / "seals.snap")
     strip_files(policy, snapshot=taken, key=Key("ab" * 32), out=folder / "clean")
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 import ibis
 import ibis.expr.types as ir
@@ -27,6 +27,8 @@ from sanitizers.errors import ConfigurationError, Fault, Faults, SourceFailure
 from sanitizers.identifiers import Key, Kind, Tokens, as_text, join_parts, sentinel_tokens, tokenise
 from sanitizers.patterns import Pattern
 
+P = TypeVar("P")
+R = TypeVar("R")
 ROW = "sealproof_row"
 _EXPONENT = r"^\s*[+-]?[0-9]+(?:[.,][0-9]*[Ee][+-]?|[Ee][+-])[0-9]+\s*$"
 THREADS = 2
@@ -198,25 +200,7 @@ class Engine(ABC):
         SourceFailure
             A part cannot be read.
         """
-        columns = sorted({column for lookup in lookups for column in lookup.columns})
-
-        def work(batch: pa.RecordBatch, base: int) -> _Found:
-            return _tokens_of(batch, base, lookups, key)
-
-        def last(number: int) -> Iterator[pa.RecordBatch]:
-            for lookup in lookups:
-                own = sentinel_tokens(lookup.kind_name, lookup.kind, key)
-                yield _token_batch(lookup.index, np.array([-1 - number]), np.array([0]), own)
-
-        # What is the same in every row is not held: a tenth of the time.
-        same = {"ref": lookups[0].index} if len(lookups) == 1 else {}
-        same |= {} if any(lookup.elements for lookup in lookups) else {"pos": 0}
-        schema = pa.schema([field for field in TOKEN_SCHEMA if field.name not in same])
-        found = _stream(parts, columns, work, tally, last)
-        held = self.hold((batch.select(schema.names) for batch in found), schema)
-        types = ibis.Schema.from_pyarrow(TOKEN_SCHEMA)
-        constants = {name: ibis.literal(value, type=types[name]) for name, value in same.items()}
-        return held.mutate(**constants).select(*TOKEN_SCHEMA.names)
+        return with_same(self.hold(found_tokens(parts, lookups, key, tally), token_schema(lookups)), lookups)
 
     def mentions(
         self, parts: Sequence[Part], texts: dict[int, tuple[str, dict[str, Kind]]], key: Key, tally: Tally
@@ -228,16 +212,72 @@ class Engine(ABC):
         texts
             Number of the text column → its name and the kinds to look for.
         """
-        columns = sorted({name for name, _ in texts.values()})
+        return self.hold(found_mentions(parts, texts, key, tally), MENTION_SCHEMA)
 
-        def work(batch: pa.RecordBatch, base: int) -> _Found:
-            told = [
-                mentions_of(found(name, batch.schema).cells(batch), kinds, key, ref=ref, base=base)
-                for ref, (name, kinds) in texts.items()
-            ]
-            return _Found(list(itertools.chain.from_iterable(told)))
+    def each(self, pieces: Sequence[P], work: Callable[[Engine, P], R]) -> Iterator[R]:
+        """Do some work on each piece, none of which needs another; what it comes to, in their order.
 
-        return self.hold(_stream(parts, columns, work, tally, lambda _: iter(())), MENTION_SCHEMA)
+        An engine with workers gives each of them an engine of its own, and whole pieces: see `apart`.
+        """
+        return (work(self, piece) for piece in pieces)
+
+    @property
+    def apart(self) -> bool:
+        """Whether `each` works somewhere else: pieces and work then have to be such as can be sent there."""
+        return False
+
+
+def _same_in_all(lookups: Sequence[Lookup]) -> dict[str, int]:
+    """What is the same in every token; it is not held: a tenth of the time."""
+    same = {"ref": lookups[0].index} if len(lookups) == 1 else {}
+    return same | ({} if any(lookup.elements for lookup in lookups) else {"pos": 0})
+
+
+def token_schema(lookups: Sequence[Lookup]) -> pa.Schema:
+    """Columns of tokens as they are held."""
+    same = _same_in_all(lookups)
+    return pa.schema([field for field in TOKEN_SCHEMA if field.name not in same])
+
+
+def with_same(held: ir.Table, lookups: Sequence[Lookup]) -> ir.Table:
+    """Tokens that are held, with the columns that `token_schema` leaves out."""
+    types = ibis.Schema.from_pyarrow(TOKEN_SCHEMA)
+    same = {name: ibis.literal(value, type=types[name]) for name, value in _same_in_all(lookups).items()}
+    return held.mutate(**same).select(*TOKEN_SCHEMA.names)
+
+
+def found_tokens(
+    parts: Sequence[Part], lookups: Sequence[Lookup], key: Key, tally: Tally
+) -> Iterator[pa.RecordBatch]:
+    """Tokens of a source's identifier columns as they are found, sentinels among them: see `Engine.tokens`."""
+    columns = sorted({column for lookup in lookups for column in lookup.columns})
+
+    def work(batch: pa.RecordBatch, base: int) -> _Found:
+        return _tokens_of(batch, base, lookups, key)
+
+    def last(number: int) -> Iterator[pa.RecordBatch]:
+        for lookup in lookups:
+            own = sentinel_tokens(lookup.kind_name, lookup.kind, key)
+            yield _token_batch(lookup.index, np.array([-1 - number]), np.array([0]), own)
+
+    names = token_schema(lookups).names
+    return (batch.select(names) for batch in _stream(parts, columns, work, tally, last))
+
+
+def found_mentions(
+    parts: Sequence[Part], texts: dict[int, tuple[str, dict[str, Kind]]], key: Key, tally: Tally
+) -> Iterator[pa.RecordBatch]:
+    """Identifiers mentioned in a source's texts as they are found: see `Engine.mentions`."""
+    columns = sorted({name for name, _ in texts.values()})
+
+    def work(batch: pa.RecordBatch, base: int) -> _Found:
+        told = [
+            mentions_of(found(name, batch.schema).cells(batch), kinds, key, ref=ref, base=base)
+            for ref, (name, kinds) in texts.items()
+        ]
+        return _Found(list(itertools.chain.from_iterable(told)))
+
+    return _stream(parts, columns, work, tally, lambda _: iter(()))
 
 
 @dataclass

@@ -33,6 +33,23 @@ def survives(kind: pa.DataType) -> bool:
     return kind in _WHOLE
 
 
+def passes_spark(kind: pa.DataType) -> bool:
+    """Whether a column of this type comes out of Spark as it went in: it knows no sign-less numbers, no nanoseconds.
+
+    Examples
+    --------
+    >>> passes_spark(pa.int16()), passes_spark(pa.uint16()), passes_spark(pa.timestamp("ns"))
+    (True, False, False)
+    """
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_struct(kind):
+        parts = [kind.field(place).type for place in range(kind.num_fields)]
+        return survives(kind) and all(map(passes_spark, parts))
+    if pa.types.is_dictionary(kind):
+        return passes_spark(kind.value_type)
+    changed = pa.types.is_unsigned_integer(kind) or pa.types.is_time(kind) or kind == pa.timestamp("ns")
+    return survives(kind) and not changed
+
+
 def holds(kind: pa.DataType, value: str | float | bool | None) -> bool:
     """Whether a column of this type holds a value whole; what would be rounded or cut is not held.
 

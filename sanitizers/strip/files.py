@@ -6,32 +6,26 @@ holds the same files.
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet
-
 from sanitizers import digest, publish
+from sanitizers.engine.choice import DUCKDB, opened
 from sanitizers.engine.contract import Engine
-from sanitizers.engine.duckdb import DuckDB
-from sanitizers.engine.forms import RawFile
-from sanitizers.engine.tables import Raw, Table
-from sanitizers.engine.writing import write
-from sanitizers.errors import EngineFailure, Fault, PublishFailure
+from sanitizers.errors import Fault, PublishFailure
 from sanitizers.identifiers import Key
 from sanitizers.policy import Policy
 from sanitizers.register.history import Register
 from sanitizers.register.snapshot import Snapshot
-from sanitizers.strip.accounts import Account, accounts
+from sanitizers.strip.forget import Forgotten, Task, forget, forget_piece, make_room, pieces_of, roster_of
 from sanitizers.strip.memory import HELD, MEMORY, File, Memory, Seen, remembered, write_barred
-from sanitizers.strip.plan import plan
 from sanitizers.strip.receipt import RECEIPT, Receipt, SourceCounts, total
-from sanitizers.strip.roster import ROSTER, part_of, write_part
-from sanitizers.strip.rows import clean_rows, clean_schema
+from sanitizers.strip.roster import part_of
 from sanitizers.strip.work import Files, known_in, work_of
 from sanitizers.trace import Reach, databases, raw_files, raw_parts, trace
 
@@ -46,6 +40,7 @@ def strip_files(
     out: Path,
     register: Register | None = None,
     keeper: Path | None = None,
+    engine: str = DUCKDB,
     progress: Progress = lambda _step, _done, _of: None,
 ) -> Receipt:
     """Strip the raw sources of a policy into one folder, published whole or not at all.
@@ -60,6 +55,8 @@ def strip_files(
     keeper
         The keeper's own folder. It holds the exact receipt and what lets the next strip read and write only the files
         that new events reach.
+    engine
+        Where it runs: see `opened`.
     progress
         Called with a step's name, how many of its files are done, and how many there are.
 
@@ -81,22 +78,22 @@ def strip_files(
     with ExitStack() as stack:
         stage = stack.enter_context(publish.publishing(out, mark=RECEIPT, named=_named))
         notes = stack.enter_context(_notes(keeper)) if keeper else None
-        engine = stack.enter_context(DuckDB(stage.scratch))
-        files = raw_parts(engine, policy)
+        opened_ = stack.enter_context(opened(engine, stage.scratch))
+        files = raw_parts(opened_, policy)
         memory = Memory.recall(keeper) if keeper else None
-        work = work_of(engine, policy, files, memory, snapshot=snapshot, key=key, out=out, register=register)
+        work = work_of(opened_, policy, files, memory, snapshot=snapshot, key=key, out=out, register=register)
         count = sum(map(len, work.rewrite.values()))
         progress("find", 0, count)
-        reach = trace(engine, policy, work.rewrite, snapshot=snapshot, key=key, links=work.links)
+        reach = trace(opened_, policy, work.rewrite, snapshot=snapshot, key=key, links=work.links)
         progress("find", count, count)
-        run = _Run(policy, snapshot, stage, holding=notes is not None)
-        run.forget(engine, reach, progress)
+        run = _Run(policy, snapshot, stage, held=notes.new / HELD if notes else None)
+        run.forget(opened_, reach, key, progress=progress)
         if memory and work.keep:
             run.take_over(memory, work.keep, out)
         receipt = run.receipt(files)
         if notes:
             linked = known_in(register, reach.links)
-            run.remember(notes, engine, reach, files, receipt, memory=memory if work.keep else None, linked=linked)
+            run.remember(notes, opened_, reach, files, receipt, memory=memory if work.keep else None, linked=linked)
         _unchanged(before)
     return receipt
 
@@ -148,57 +145,60 @@ def _apart(out: Path, keeper: Path | None, raw: Iterable[Path]) -> None:
 class _Run:
     """The second half of a strip: files that are written or taken over, their digests and their accounts."""
 
-    def __init__(self, policy: Policy, snapshot: Snapshot, stage: publish.Stage, *, holding: bool) -> None:
-        self.policy, self.snapshot, self.stage, self.holding = policy, snapshot, stage, holding
-        self.settled: dict[str, Callable[[], str]] = {}
-        self.accounts: dict[str, Account] = {}
+    def __init__(self, policy: Policy, snapshot: Snapshot, stage: publish.Stage, *, held: Path | None) -> None:
+        self.policy, self.snapshot, self.stage = policy, snapshot, stage
+        self.task = Task(policy, snapshot.kinds, stage.new, held)
+        self.forgotten: dict[str, Forgotten] = {}
         self.taken: dict[str, File] = {}
 
-    def forget(self, engine: Engine, reach: Reach, progress: Progress) -> None:
+    def forget(self, engine: Engine, reach: Reach, key: Key, *, progress: Progress) -> None:
         """Write every clean file that is not taken over, with its part of the roster."""
-        done, count = 0, sum(len(reached.read.parts) for reached in reach.sources.values())
-        for reached in reach.sources.values():
-            prepared = plan(engine, reached, self.policy, self.snapshot.kinds)
-            start = reached.read.tally.start
-            for number, part in enumerate(reached.read.parts):
-                assert isinstance(part, RawFile | Table)  # noqa: S101 - no frames here
-                low, high = start[number], start[number + 1]
-                rows = clean_rows(engine, prepared, part, start=low, stop=high)
-                path, schema = self.stage.new / part.name, clean_schema(prepared, part)
-                write(path, schema, rows, form=part.form, reading=part.written, random=prepared.tokens.values())
-                _check(path, part, schema, high - low - len(reached.gone_between(low, high)))
-                self._settle(part.name)
-                done += 1
-                progress("forget", done, count)
-            # Last, while the files are brought to disk.
-            told = accounts(engine, reached, prepared.marks, holding=self.holding)
-            for part, account in zip(reached.read.parts, told, strict=True):
-                self.accounts[part.name] = account
-                write_part(part_of(self.stage.new / ROSTER, part.name), account.stayed)
-                self._settle(_roster_of(part.name))
+        count = sum(len(reached.read.parts) for reached in reach.sources.values())
+        if engine.apart:
+            done = self._forget_apart(engine, reach, key)
+        else:
+            ticks = itertools.count(1)
+            own = (
+                forget(engine, reached, self.task, settle=self.stage.settle,
+                       tell=lambda: progress("forget", next(ticks), count))
+                for reached in reach.sources.values()
+            )  # fmt: skip
+            done = itertools.chain.from_iterable(own)
+        for file in done:
+            self.forgotten[file.name] = file
+        progress("forget", count, count)
 
-    def _settle(self, name: str) -> None:
-        self.settled[name] = self.stage.settle(self.stage.new / name)
+    def _forget_apart(self, engine: Engine, reach: Reach, key: Key) -> Iterator[Forgotten]:
+        """Have the engine's workers write the files, all in one go."""
+        pieces = [piece for reached in reach.sources.values() for piece in pieces_of(engine, reached)]
+        for piece in pieces:
+            make_room(self.task, piece)
+        attempts = self.stage.scratch / "attempts"
+        attempts.mkdir(mode=0o700)
+        work = partial(forget_piece, task=self.task, secret=key.reveal(), attempts=attempts)
+        return engine.each(pieces, work)
 
     def take_over(self, memory: Memory, names: frozenset[str], out: Path) -> None:
         """Link files of the last strip, which stand as it left them, into the new folder."""
         for name in sorted(names):
             self.taken[name] = memory.files[name]
-            for own in (name, _roster_of(name)):
+            for own in (name, roster_of(name)):
                 _link(out / own, self.stage.new / own)
 
     def receipt(self, files: Files) -> Receipt:
         """Write the public receipt; returns the exact one."""
-        told = {name: settled() for name, settled in self.settled.items()}
+        told: dict[str, str] = {}
+        for done in self.forgotten.values():
+            told |= done.digests()
         for name, file in self.taken.items():
-            told |= {name: file.clean.sha256, _roster_of(name): file.roster.sha256}
+            told |= {name: file.clean.sha256, roster_of(name): file.roster.sha256}
         counts = {name: total([self._counts(file.name) for file in own]) for name, own in files.items()}
         receipt = make_receipt(self.policy, self.snapshot, counts, dict(sorted(told.items())))
         (self.stage.new / RECEIPT).write_text(receipt.public().to_json(), encoding="utf-8")
         return receipt
 
     def _counts(self, name: str) -> SourceCounts:
-        return self.accounts[name].counts if name in self.accounts else self.taken[name].counts
+        return self.forgotten[name].counts if name in self.forgotten else self.taken[name].counts
 
     def remember(
         self, notes: publish.Stage, engine: Engine, reach: Reach, files: Files, receipt: Receipt, *,
@@ -209,13 +209,10 @@ class _Run:
         write_barred(notes.new, engine.fetch(reach.barred))
         known = {}
         for file in (file for own in files.values() for file in own):
-            name, roster = file.name, _roster_of(file.name)
-            place = part_of(notes.new / HELD, name)
+            name, roster = file.name, roster_of(file.name)
             own = self.taken.get(name)
             if own and memory:
-                _link(part_of(memory.folder / HELD, name), place)
-            else:
-                write_part(place, self.accounts[name].held)
+                _link(part_of(memory.folder / HELD, name), part_of(notes.new / HELD, name))
             known[name] = File(
                 raw=Seen.of(file, own.raw.sha256 if own else ""),
                 clean=Seen.at(self.stage.new / name, receipt.files[name]),
@@ -226,10 +223,6 @@ class _Run:
         Memory(receipt.policy, receipt.kinds, receipt.key_fingerprint, published, linked, known).write(notes.new)
 
 
-def _roster_of(name: str) -> str:
-    return part_of(Path(ROSTER), name).as_posix()
-
-
 def _link(source: Path, target: Path) -> None:
     """The same file under another name; a copy where the file system has no links."""
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -237,20 +230,3 @@ def _link(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copy2(source, target)
-
-
-def _check(path: Path, part: Raw, schema: pa.Schema, rows: int) -> None:
-    """Read back: the file must hold the columns that are published, by type, and the rows that stay.
-
-    JSON lines must hold no key that the raw source does not have or the policy name.
-    """
-    clean = RawFile(path, part.name, part.reading)
-    if part.form == "parquet":
-        kept, same = pa.parquet.read_metadata(path).num_rows, clean.schema.equals(schema)
-    elif part.form == "lines":
-        kept, same = clean.told.rows, set(clean.told.names) <= set(part.schema.names)
-    else:
-        kept = sum(batch.num_rows for batch in clean.batches(clean.schema.names[:1]))
-        same = clean.schema.equals(schema)
-    if kept != rows or not same:
-        raise EngineFailure(Fault("what was written is not what should stay; nothing was published", where=part.name))

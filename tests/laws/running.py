@@ -199,7 +199,7 @@ class Bench:
         self, folder: Path, policy: Policy, taken: snapshot.Snapshot, **given: Any
     ) -> Clean:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(strip_module, "DuckDB", lambda _scratch: self.engine)
+            patch.setattr(strip_module, "opened", lambda _name, _scratch: self.engine)
             patch.setattr(patterns, "_spellings", lambda: FEW_SPELLINGS)
             given = {"out": folder / "clean", **given}
             receipt = strip_files(policy, snapshot=taken, key=Key(oracle.KEY), **given)
