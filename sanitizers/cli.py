@@ -253,12 +253,13 @@ def _snapshot_path(policy: Policy, given: Path | None) -> Path:
 @policy_option
 @click.option("--clean", type=FILE, required=True, help="Folder of the clean sources.")
 @click.option("--out", type=FILE, required=True, help="Folder of the feature tables.")
-def features(policy_path: Path, clean: Path, out: Path) -> None:
+@engine_option
+def features(policy_path: Path, clean: Path, out: Path, engine: str) -> None:
     """Compute the policy's SQL features from clean sources only."""
     from sanitizers.features import compute
     from sanitizers.policy import Policy
 
-    made = compute(Policy.load(policy_path), clean=clean, out=out)
+    made = compute(Policy.load(policy_path), clean=clean, out=out, engine=engine)
     click.echo(f"{', '.join(made) or 'nothing'} computed", err=True)
 
 

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,17 +20,29 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet
+from sqlglot import exp
 
 from sanitizers import digest, publish
 from sanitizers.digest import CHAIN
 from sanitizers.documents import nearest, nearest_column
+from sanitizers.engine.choice import DUCKDB, opened
 from sanitizers.engine.duckdb import DuckDB
 from sanitizers.engine.forms import ROWS, RawFile
 from sanitizers.engine.interrupts import interruptible
+from sanitizers.engine.spark import CAST, Spark
 from sanitizers.engine.types import survives
-from sanitizers.errors import ConfigurationError, EngineFailure, Fault, Faults, PublishFailure, SourceFailure
+from sanitizers.errors import (
+    ConfigurationError,
+    EngineFailure,
+    Fault,
+    Faults,
+    PublishFailure,
+    SealproofError,
+    SourceFailure,
+)  # fmt: skip
 from sanitizers.policy import Policy
 from sanitizers.queries import TIE, Query, queries, quoted
+from sanitizers.spark_sql import UNFIT, translated
 from sanitizers.strip.receipt import RECEIPT, Receipt
 from sanitizers.trace import clean_files
 
@@ -41,12 +54,22 @@ SUMS_FLOATS = "sums floats, whose last digits depend on the order of rows"
 _FRACTIONS = frozenset({"FLOAT", "DOUBLE", "DECIMAL"})
 _WHOLE = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"})
 _NAME = re.compile(r'"?(\w+)"?(?:\."(\w+)")?')
+_UNFIT_VALUE = (
+    "a value does not fit a cast or a calculation, or a subquery answers several rows",
+    "TRY_CAST and try_strptime answer null where a value does not fit",
+)
+_DOES_NOT_FIT = re.compile(
+    r"\[(CAST_INVALID_INPUT|CAST_OVERFLOW\w*|ARITHMETIC_OVERFLOW|NUMERIC_VALUE_OUT_OF_RANGE[\w.]*|DATETIME_OVERFLOW|"
+    r"DATETIME_FIELD_OUT_OF_BOUNDS[\w.]*|SCALAR_SUBQUERY_TOO_MANY_ROWS|INVALID_\w+)\]"
+)
 T = TypeVar("T")
 _EXACT = (None, "", "min", "max", "count")
 _ROUNDED = frozenset({"round", "floor", "ceil", "ceiling", "trunc"})
 
 
-def compute(policy: Policy, *, clean: Path, out: Path, names: Sequence[str] | None = None) -> dict[str, str]:
+def compute(
+    policy: Policy, *, clean: Path, out: Path, names: Sequence[str] | None = None, engine: str = DUCKDB
+) -> dict[str, str]:
     r"""Compute the features of a policy that have a query, and publish them as one folder.
 
     Parameters
@@ -58,6 +81,8 @@ def compute(policy: Policy, *, clean: Path, out: Path, names: Sequence[str] | No
         ``chain.json``, which says from which receipt and queries they were made. Equal content gives equal bytes.
     names
         The features to publish; all if None. What they read is computed as well.
+    engine
+        Where it runs: see `opened`.
 
     Returns
     -------
@@ -100,9 +125,9 @@ def compute(policy: Policy, *, clean: Path, out: Path, names: Sequence[str] | No
     outputs = {}
     with (
         publish.publishing(out, mark=CHAIN, named=digest.made_files) as stage,
-        _computed(policy, plan, clean, stage.scratch) as (connection, receipt),
+        _computed(policy, plan, clean, stage.scratch, engine) as (answering, receipt),
     ):
-        for query, tables in _answers(connection, plan, plan if names is None else names):
+        for query, tables in _answers(answering, plan, plan if names is None else names):
             path = stage.new / f"{query.name}.parquet"
             with pa.parquet.ParquetWriter(path, query.schema) as writer:
                 for rows in tables:
@@ -128,8 +153,8 @@ def recompute(policy: Policy, clean: Path, name: str) -> str:
         See `compute`.
     """
     plan = _needed(queries(policy), [name])
-    with _computed(policy, plan, clean, None) as (connection, _):
-        query, tables = next(_answers(connection, plan, [name]))
+    with _computed(policy, plan, clean, None, DUCKDB) as (answering, _):
+        query, tables = next(_answers(answering, plan, [name]))
         return digest.of_content(query.schema, (batch for rows in tables for batch in rows.to_batches()))
 
 
@@ -156,31 +181,74 @@ def _needed(plan: dict[str, Query], names: Sequence[str] | None) -> dict[str, Qu
     return {name: query for name, query in plan.items() if name in needed}
 
 
+@dataclass(frozen=True)
+class _Answering:
+    """A DuckDB connection that can reach the clean files and nothing else; with a cluster, one that answers nothing."""
+
+    connection: duckdb.DuckDBPyConnection
+    spark: Spark | None = None
+    unseen: frozenset[str] = frozenset()
+
+
 @contextmanager
 def _computed(
-    policy: Policy, plan: dict[str, Query], clean: Path, scratch: Path | None
-) -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
-    """Yield a connection that can reach the clean files of `plan` and nothing else, and the SHA-256 of the receipt."""
+    policy: Policy, plan: dict[str, Query], clean: Path, scratch: Path | None, engine: str
+) -> Iterator[tuple[_Answering, str]]:
+    """Yield what can answer queries over the clean files of `plan`, and the SHA-256 of the receipt."""
     files = _clean_files(policy, plan, clean)
     receipt = _check_published(clean, files)
-    engine = DuckDB(scratch)
-    with engine:
-        yield engine.confined(files), receipt
+    with opened(engine, scratch) as own:
+        if isinstance(own, DuckDB):
+            yield _Answering(own.confined(files)), receipt
+            return
+        assert isinstance(own, Spark)  # noqa: S101 - there is no other
+        with unfilled({name: source[0].schema for name, source in files.items()}) as connection:
+            unseen = [column.lower() for name, source in files.items() for column in own.show(name, source)]
+            yield _Answering(connection, own, frozenset(unseen)), receipt
 
 
 def _answers(
-    connection: duckdb.DuckDBPyConnection, plan: dict[str, Query], names: Iterable[str]
+    answering: _Answering, plan: dict[str, Query], names: Iterable[str]
 ) -> Iterator[tuple[Query, Iterator[pa.Table]]]:
     """Yield the answers of some queries, each after those that it reads; what others read is held in the engine."""
     read = frozenset[str]().union(*(query.reads for query in plan.values()))
+    connection = answering.connection
     for name, query in plan.items():
         check_bound(connection, query)
         answer = query.cast
-        if name in read:
+        if answering.spark:
+            answer = _by_spark(answering, answering.spark, query, wanted=name in names)
+        elif name in read:
             _execute(connection, query, f"CREATE TABLE {quoted(name)} AS {answer}")
             answer = f"SELECT * FROM {quoted(name)}"  # noqa: S608 - a quoted name
         if name in names:
             yield query, _rows(connection, query, answer)
+
+
+def _by_spark(answering: _Answering, spark: Spark, query: Query, *, wanted: bool) -> str:
+    """Have the cluster answer a query; what is wanted is brought here, to be put in order and written."""
+    columns = {node.name.lower(): node for node in query.tree.find_all(exp.Column)}
+    starred = answering.unseen if query.tree.find(exp.Star) else frozenset()
+    faults = Faults()
+    for name in sorted((answering.unseen & columns.keys()) | starred):
+        faults.say("Spark would change a column of this type", CAST, where=query.where, column=name)
+    faults.stop(ConfigurationError)
+    failure = partial(_failure, query)
+    spark.answer(query.name, translated(query), failure)
+    add_unfilled(answering.connection, query.name, query.schema)
+    if wanted:
+        answering.connection.register("sealproof_answer", spark.answered(query.name, query.schema, failure))
+    return "SELECT * FROM sealproof_answer"
+
+
+def _failure(query: Query, told: str) -> SealproofError:
+    """Our error for what Spark says of a query; its own words go no further."""
+    if tie := TIE.search(told):
+        return _tie(query, tie)
+    if UNFIT in told or _DOES_NOT_FIT.search(told):
+        return SourceFailure(Fault(*_UNFIT_VALUE, where=query.where))
+    problem = "Spark cannot answer the query"
+    return EngineFailure(Fault(problem, "run it with `--engine duckdb`", where=query.where))
 
 
 def _clean_files(policy: Policy, plan: dict[str, Query], clean: Path) -> dict[str, tuple[RawFile, ...]]:
@@ -356,20 +424,23 @@ def _asked(connection: duckdb.DuckDBPyConnection, query: Query, work: Callable[[
         unfit = isinstance(error, duckdb.DataError | duckdb.InvalidInputException)
         kind = type(error).__name__
     if tie:
-        problem, remedy = "the ORDER BY of a window leaves rows equal", "add the columns of the primary key to it"
-        line = int(tie[1]) if tie[1] else None
-        raise ConfigurationError(Fault(problem, remedy, where=query.where, line=line))
+        raise _tie(query, tie)
     if unfit:
         raise SourceFailure(_unfit(connection, query))
     remedy = "its message is withheld, because it may quote the data"
     raise EngineFailure(Fault(f"the engine failed ({kind})", remedy, where=query.where))
 
 
+def _tie(query: Query, told: re.Match[str]) -> ConfigurationError:
+    problem, remedy = "the ORDER BY of a window leaves rows equal", "add the columns of the primary key to it"
+    line = int(told[1]) if told[1] else None
+    return ConfigurationError(Fault(problem, remedy, where=query.where, line=line))
+
+
 def _unfit(connection: duckdb.DuckDBPyConnection, query: Query) -> Fault:
     """Find the part of a query that meets a value which does not fit."""
-    remedy = "TRY_CAST and try_strptime answer null where a value does not fit"
-    problem = "a value does not fit a cast or a calculation, or a subquery answers several rows"
-    inside = Fault(problem, remedy, where=query.where)
+    remedy = _UNFIT_VALUE[1]
+    inside = Fault(*_UNFIT_VALUE, where=query.where)
     if not _runs(connection, query, "*"):
         return inside
     for name, (kind, _) in query.types.items():

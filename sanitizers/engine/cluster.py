@@ -29,6 +29,7 @@ _ANSWER, _WORKER = 5, 60  # seconds in which a master and a worker must have ans
 _LOOPBACK = "127.0.0.1"
 _ENCRYPTED = "spark.io.encryption.enabled"
 _MASTER = "look at the address, and whether a Spark 4.0 master runs there; `--engine duckdb` needs none"
+_SQL = {"spark.sql.session.timeZone": "UTC", "spark.sql.ansi.enabled": "true"}
 _WITHHELD = "its message is withheld, because it may quote the data"
 
 
@@ -44,20 +45,18 @@ class Cluster:
     """
 
     def __init__(self, session: SparkSession, *, own: bool) -> None:
-        self.session, self._ends = session, own
-        self._prefix = f"sealproof_{id(self)}_"
-        self._views: dict[str, DataFrame] = {}
+        self._whole, self._ends = session, own
+        self.session = session.newSession()  # with names of its own: other engines may use the cluster too
+        for name, value in _SQL.items():
+            self.session.conf.set(name, value)
+        self._frames: dict[str, DataFrame] = {}
 
     def __contains__(self, name: str) -> bool:
-        return name in self._views
-
-    def called(self, name: str) -> str:
-        """What a table is called in the session, which other engines may use."""
-        return f"{self._prefix}{name}"
+        return name in self._frames
 
     def _keep(self, name: str, rows: DataFrame, shown: DataFrame | None = None) -> None:
-        (shown or rows).createOrReplaceTempView(self.called(name))
-        self._views[name] = rows
+        (rows if shown is None else shown).createOrReplaceTempView(name)
+        self._frames[name] = rows
 
     def hold_mapped(self, name: str, work: Any, *, tasks: int, schema: pa.Schema) -> DataFrame:
         """Have the workers make rows, and keep them there; `work` maps batches of numbers of tasks to rows."""
@@ -67,6 +66,15 @@ class Cluster:
         rows = numbers.mapInArrow(work, from_arrow_schema(schema, prefer_timestamp_ntz=True)).persist()
         self._keep(name, rows)
         return rows
+
+    def hold_answer(self, name: str, sql: str) -> None:
+        """Keep what a query answers, on the workers."""
+        self._keep(name, self.session.sql(sql).persist())
+
+    def show(self, name: str, paths: Sequence[str], columns: Sequence[str]) -> None:
+        """Give a name to some columns of Parquet files, which are read where they are asked for."""
+        reader = self.session.read.option("recursiveFileLookup", "true")  # no columns from names of folders
+        self._keep(name, reader.parquet(*paths).select(*(f"`{column}`" for column in columns)))
 
     def send(self, name: str, table: pa.Table) -> None:
         """Send a table to every worker: what is joined with it stays where it is."""
@@ -88,12 +96,12 @@ class Cluster:
     def close(self) -> None:
         """Forget what the engine has in the session; end it if it is the engine's own."""
         if self._ends:
-            self.session.stop()
+            self._whole.stop()
             return
-        for name, rows in self._views.items():
-            self.session.catalog.dropTempView(self.called(name))
+        for name, rows in self._frames.items():
+            self.session.catalog.dropTempView(name)
             rows.unpersist()
-        self._views.clear()
+        self._frames.clear()
 
 
 def connected(master: str, scratch: Path) -> Cluster:
@@ -172,13 +180,10 @@ def settings(scratch: Path, *, local: bool) -> dict[str, str]:
         "spark.local.dir": str(scratch / "spark"),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),  # nothing is written to one
         "spark.sql.catalogImplementation": "in-memory",
-        "spark.sql.session.timeZone": "UTC",
-        "spark.sql.ansi.enabled": "true",
         "spark.ui.enabled": "false",  # it shows plans, which hold literals
         "spark.eventLog.enabled": "false",
         "spark.log.level": "OFF",  # an exception of Spark's quotes cells
         "spark.executor.syncLogLevel.enabled": "true",
-        "spark.sql.execution.arrow.pyspark.enabled": "true",
     }
     return own | ({"spark.driver.host": _LOOPBACK, "spark.driver.bindAddress": _LOOPBACK} if local else {})
 

@@ -53,7 +53,7 @@ from sanitizers.engine.workers import (
     sent,
     tokens_found,
 )  # fmt: skip
-from sanitizers.errors import ConfigurationError, Faults
+from sanitizers.errors import ConfigurationError, Faults, SealproofError
 from sanitizers.identifiers import Key, Kind
 
 T = TypeVar("T")
@@ -186,8 +186,44 @@ class Spark(Engine):
                 self._cluster.send(op.name, sent(self._beside.fetch(op.to_expr())))
         tree = self._compiler.to_sqlglot(table)
         for named in tree.find_all(sge.Table):
-            named.replace(sge.to_table(self._cluster.called(named.name), alias=named.alias))
+            named.set("db", None)
+            named.set("catalog", None)
         return str(tree.sql(self._compiler.dialect))
+
+    # -- queries ------------------------------------------------------------------------------------------------------
+
+    def show(self, name: str, files: Sequence[RawFile]) -> list[str]:
+        """Let queries read the files of one source; CSV and JSON lines as text.
+
+        Returns
+        -------
+        list of str
+            Columns that queries do not see, as Spark would change them.
+        """
+        schema = files[0].schema
+        names = [field.name for field in schema if passes_spark(field.type)]
+        if all(file.form == "parquet" for file in files):
+            paths = [str(file.path.absolute()) for file in files]
+            self._ask("read", lambda: self._cluster.show(name, paths, names))
+        else:
+            wanted = pa.schema([*(schema.field(column) for column in names), ("row", pa.int64())])
+            held = self._spread(partial(rows_found, schema=wanted), files, wanted, tally=Tally())
+            self._ask("read", lambda: self._cluster.hold_answer(name, self._sql(held.select(*names))))
+        return [column for column in schema.names if column not in names]
+
+    def answer(self, name: str, sql: str, failure: Callable[[str], SealproofError]) -> None:
+        """Keep under a name what a query answers, written in Spark's words.
+
+        Parameters
+        ----------
+        failure
+            Our error for what Spark says. What it says may quote the data.
+        """
+        self._ask("query", lambda: self._cluster.hold_answer(name, sql), failure)
+
+    def answered(self, name: str, schema: pa.Schema, failure: Callable[[str], SealproofError]) -> pa.Table:
+        """Rows of what was answered, in any order."""
+        return self._ask("query", lambda: self._cluster.fetch(f"SELECT * FROM `{name}`").cast(schema), failure)  # noqa: S608
 
     # -- each alone ---------------------------------------------------------------------------------------------------
 
@@ -201,12 +237,12 @@ class Spark(Engine):
                 raise done.failure()
             yield done
 
-    def _ask(self, step: str, work: Callable[[], T]) -> T:
+    def _ask(self, step: str, work: Callable[[], T], told: Callable[[str], SealproofError] | None = None) -> T:
         """Do something with the cluster; its own errors quote cells, so nothing of them survives, context included."""
         try:
             return work()
         except (*cluster.errors(), pa.ArrowException, ibis.IbisError) as error:
-            failure = cluster.failure(step, error)
+            failure = told(str(error)) if told else cluster.failure(step, error)
         failure.__context__ = failure.__cause__ = None
         raise failure
 
