@@ -319,7 +319,7 @@ def _misused(node: exp.Expr) -> _Why | None:
             return "may be read as a function", f"write `table.{node.name}`"
         case exp.Extract() if node.name.upper() not in _PARTS:
             return "extracts a part on which engines differ", f"extract one of {', '.join(sorted(_PARTS)).lower()}"
-        case exp.DataType() if isinstance(node.parent, exp.Cast) and node.this.name not in _CASTS:
+        case exp.DataType() if isinstance(node.parent, exp.Cast) and node.this.name.removesuffix("NTZ") not in _CASTS:
             return "is a type on which engines differ", f"cast to one of {', '.join(sorted(_CASTS))}"
     return None
 

@@ -64,18 +64,18 @@ def _told(folder: Path, name: str, pattern: str) -> str:
     raise TimeoutError(name)
 
 
-def add_worker(cluster: Running) -> subprocess.Popen:
+def add_worker(cluster: Running, memory: str = "1g") -> subprocess.Popen:
     """Start one more worker of one core."""
     name = f"worker{len(cluster.workers)}"
-    given = ["--cores", "1", "--memory", "1g", cluster.master]
+    given = ["--cores", "1", "--memory", memory, cluster.master]
     cluster.workers.append(_start(cluster.folder, name, "worker.Worker", *given))
     _told(cluster.folder, name, "(Successfully registered)")
     return cluster.workers[-1]
 
 
 @contextmanager
-def running(workers: int = 2) -> Iterator[Running]:
-    """A cluster that runs as long as the block does."""
+def running(memory: str = "1g") -> Iterator[Running]:
+    """A cluster that runs as long as the block does; each worker has so much memory for its executor."""
     if shutil.which("java") is None:
         pytest.skip("no Java: .ci/run installs Debian's")
     pytest.importorskip("pyspark")
@@ -85,8 +85,8 @@ def running(workers: int = 2) -> Iterator[Running]:
     cluster = Running("", folder)
     try:
         cluster.master = _told(folder, "master", r"Starting Spark master at (spark://\S+)")
-        for _ in range(workers):
-            add_worker(cluster)
+        for _ in range(2):
+            add_worker(cluster, memory)
         yield cluster
     finally:
         for process in [*cluster.workers, master]:
@@ -94,3 +94,23 @@ def running(workers: int = 2) -> Iterator[Running]:
         for process in [*cluster.workers, master]:
             process.wait(timeout=30)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Running]:
+    """The cluster of all tests of this process."""
+    with running() as own:
+        yield own
+
+
+@pytest.fixture(scope="session")
+def master(cluster: Running) -> Iterator[str]:
+    """Address of the cluster, with one small session that all engines of this process share."""
+    from sanitizers.engine import cluster as engine
+
+    scratch = cluster.folder / "driver"
+    scratch.mkdir(mode=0o700)
+    small = {"spark.executor.memory": "512m", "spark.sql.shuffle.partitions": "2", "spark.driver.memory": "512m"}
+    session = engine.started(cluster.master, engine.settings(scratch, local=True) | small)
+    yield cluster.master
+    session.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -104,6 +105,12 @@ class Cluster:
         self._frames.clear()
 
 
+def _silence() -> None:
+    """Keep pyspark from logging what Spark says of a query: it may quote the data."""
+    for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
+        logging.getLogger(name).disabled = True
+
+
 def connected(master: str, scratch: Path) -> Cluster:
     """The cluster behind a master's address.
 
@@ -118,6 +125,7 @@ def connected(master: str, scratch: Path) -> Cluster:
         raise EngineFailure(Fault("Spark is not installed", "pip install 'sealproof[spark]'", column="--engine"))
     from pyspark.sql import SparkSession
 
+    _silence()
     local = _answering(master)
     active = SparkSession.getActiveSession()
     if active is None:

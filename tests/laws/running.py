@@ -200,7 +200,13 @@ class Bench:
     ) -> Clean:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(strip_module, "opened", lambda _name, _scratch: self.engine)
+            return self.strip_on("duckdb", folder, policy, taken, **given)
+
+    def strip_on(self, engine: str, folder: Path, policy: Policy, taken: snapshot.Snapshot, **given: Any) -> Clean:
+        """Strip a folder on an engine that is named."""
+        with pytest.MonkeyPatch.context() as patch:
             patch.setattr(patterns, "_spellings", lambda: FEW_SPELLINGS)
+            given = {"engine": engine, **given}
             given = {"out": folder / "clean", **given}
             receipt = strip_files(policy, snapshot=taken, key=Key(oracle.KEY), **given)
         return published(given["out"], policy, receipt)
