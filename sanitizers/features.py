@@ -234,10 +234,15 @@ def _by_spark(answering: _Answering, spark: Spark, query: Query, *, wanted: bool
         faults.say("Spark would change a column of this type", CAST, where=query.where, column=name)
     faults.stop(ConfigurationError)
     failure = partial(_failure, query)
-    spark.answer(query.name, translated(query), failure)
-    add_unfilled(answering.connection, query.name, query.schema)
+    connection = answering.connection
+
+    def makes_sense(other: Query) -> bool:
+        return not _plan(connection, other, other.sql)["error"]
+
+    spark.answer(query.name, translated(query, makes_sense), failure)
+    add_unfilled(connection, query.name, query.schema)
     if wanted:
-        answering.connection.register("sealproof_answer", spark.answered(query.name, query.schema, failure))
+        connection.register("sealproof_answer", spark.answered(query.name, query.schema, failure))
     return "SELECT * FROM sealproof_answer"
 
 

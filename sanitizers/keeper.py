@@ -15,7 +15,7 @@ from sanitizers.strip.files import Progress, strip_files
 from sanitizers.strip.memory import Memory
 from sanitizers.strip.receipt import Receipt
 from sanitizers.strip.work import Work, work_of
-from sanitizers.trace import links_of, raw_parts, read
+from sanitizers.trace import carrying, raw_parts, seen_links
 
 
 def take_snapshot(
@@ -29,8 +29,8 @@ def take_snapshot(
     register = Register(folder, kinds=kinds, key=key)
     rules = Rules.find(policy.rules, policy.folder)
     with opened(engine) as own:
-        if any(ref.column.carries for source in policy.sources.values() for ref in source.references):
-            register.remember(links_of(own, read(own, policy, raw_parts(own, policy), kinds, key)))
+        if carrying(policy):
+            register.remember(seen_links(own, policy, raw_parts(own, policy), kinds=kinds, key=key))
         register.snapshot(out, rules=rules, purpose=policy.purpose, as_of=as_of, known_at=known_at, engine=own)
     return load(out)
 

@@ -6,6 +6,7 @@ two engines answer differently, or may, is refused by name: no feature rather th
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -35,15 +36,20 @@ _SAME = frozenset(
 )
 
 
-def translated(query: Query) -> str:
+def translated(query: Query, makes_sense: Callable[[Query], bool]) -> str:
     """Write a query in Spark's words, with its answer cast to the declared types.
+
+    Parameters
+    ----------
+    makes_sense
+        Whether DuckDB can make out a query, types included.
 
     Raises
     ------
     ConfigurationError
         It says something that Spark answers differently, or cannot say; all together.
     """
-    tree = query.tree.copy()
+    tree = _counting_days(query, makes_sense)
     faults: list[Fault] = []
     for node in list(tree.walk(bfs=False))[::-1]:  # what is inside comes first
         told = _other(node)
@@ -61,6 +67,27 @@ def translated(query: Query) -> str:
     except UnsupportedError:
         pass
     raise ConfigurationError(Fault("cannot be said in Spark's words", _DUCKDB, where=query.where))
+
+
+def _counting_days(query: Query, makes_sense: Callable[[Query], bool]) -> exp.Query:
+    """A query in which what takes one date from another says so: to Spark the difference is no number.
+
+    Which operands are dates, only DuckDB knows, and says when it is asked for days between them: numbers have none, and
+    to a moment no 1 is added.
+    """
+    tree = query.tree.copy()
+    for node in list(tree.find_all(exp.Sub))[::-1]:  # what is inside comes first
+        first, last = node.expression, node.this
+        moved = [exp.Add(this=exp.Paren(this=one.copy()), expression=_literal(1)) for one in (first, last)]
+        asked = exp.Add(this=_days(first.copy(), last.copy()), expression=_days(*moved))
+        node.replace(asked)
+        dates = makes_sense(dataclasses.replace(query, tree=tree))
+        asked.replace(_days(first, last) if dates else node)
+    return tree
+
+
+def _days(first: exp.Expr, last: exp.Expr) -> exp.Expr:
+    return _call("date_diff", "day", first, last)
 
 
 def _cast(query: Query, tree: exp.Query) -> str:

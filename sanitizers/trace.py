@@ -10,6 +10,7 @@ import itertools
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import ibis
@@ -422,6 +423,45 @@ def _pairs(engine: Engine, read_: Read, carrier: tuple[int, Reference], carried:
     return engine.fetch(pairs.select(*LINK_SCHEMA.names).distinct()).cast(LINK_SCHEMA)
 
 
+def closed(engine: Engine, snapshot: Snapshot, links: pa.Table | None, seen: pa.Table) -> ir.Table:
+    """The barred set, closed over remembered links and those that were seen; as it is if `links` is None."""
+    barred = engine.hold(snapshot.table())
+    return barred if links is None else closure(engine, barred, engine.hold(pa.concat_tables([links, seen])))
+
+
+def carrying(policy: Policy) -> list[str]:
+    """Names of the sources in which seals pass from one identifier to another."""
+    return [name for name, own in policy.sources.items() if any(ref.column.carries for ref in own.references)]
+
+
+def seen_links(engine: Engine, policy: Policy, parts: Parts, *, kinds: Kinds, key: Key) -> pa.Table:
+    """Every link that parts hold, see `links_of`; an engine with workers has them look, each in whole parts.
+
+    Raises
+    ------
+    ConfigurationError, SourceFailure
+        See `read`.
+    """
+    if not engine.apart:
+        return links_of(engine, read(engine, policy, parts, kinds, key))
+    policy.against(kinds)
+    check_columns(policy, parts)
+    pieces = [(name, part) for name in carrying(policy) for part in parts[name]]
+    work = partial(_links_in, policy=policy, kinds=kinds, secret=key.reveal())
+    found = pa.concat_tables([LINK_SCHEMA.empty_table(), *engine.each(pieces, work)])
+    return found.group_by(LINK_SCHEMA.names).aggregate([]).select(LINK_SCHEMA.names)
+
+
+def _links_in(engine: Engine, piece: tuple[str, Part], *, policy: Policy, kinds: Kinds, secret: str) -> pa.Table:
+    return links_of(engine, read_alone(engine, policy, *piece, kinds=kinds, key=Key(secret)))
+
+
+def read_alone(engine: Engine, policy: Policy, name: str, part: Part, *, kinds: Kinds, key: Key) -> dict[str, Read]:
+    """One part of one source, as if there was no other: see `read`."""
+    alone: dict[str, Sequence[Part]] = dict.fromkeys(policy.sources, ())
+    return read(engine, policy, alone | {name: (part,)}, kinds, key)
+
+
 def trace(
     engine: Engine, policy: Policy, parts: Parts, *, snapshot: Snapshot, key: Key, links: pa.Table | None = None
 ) -> Reach:
@@ -445,14 +485,20 @@ def trace(
     snapshot.check_key(key)
     sources = read(engine, policy, parts, snapshot.kinds, key)
     seen = links_of(engine, sources)
-    barred = engine.hold(snapshot.table())
-    if links is not None:
-        barred = closure(engine, barred, engine.hold(pa.concat_tables([links, seen])))
-    reached = {name: _reached(engine, read_, barred, kinds=snapshot.kinds, key=key) for name, read_ in sources.items()}
+    barred = closed(engine, snapshot, links, seen)
+    kinds = snapshot.kinds
+    reached = {name: reached_in(engine, own, barred, kinds=kinds, key=key) for name, own in sources.items()}
     return Reach(reached, barred, seen)
 
 
-def _reached(engine: Engine, read_: Read, barred: ir.Table, *, kinds: Kinds, key: Key) -> Reached:
+def reached_in(engine: Engine, read_: Read, barred: ir.Table, *, kinds: Kinds, key: Key) -> Reached:
+    """What the barred set, closed over links and held, reaches in one source.
+
+    Raises
+    ------
+    RegisterFailure
+        The sentinel is not found again.
+    """
     references = read_.source.references
     own = [
         read_.tokens.filter(read_.tokens.ref == number)
@@ -468,7 +514,7 @@ def _reached(engine: Engine, read_: Read, barred: ir.Table, *, kinds: Kinds, key
     gone = each_once(np.concatenate([engine.fetch(going.select("row"))["row"].to_numpy(), *malformed]))
     if not read_.source.text:
         return Reached(read_, hits, gone, None, None)
-    told = told_in(engine, read_, kinds=kinds, key=key)
+    told = _told(engine, read_, kinds=kinds, key=key)
     reached = told.join(barred, ["kind", "hi", "lo"]).select("ref", "row", "written", "via")
     mentioned = engine.hold(engine.without(reached, gone, column="row").distinct())
     return Reached(read_, hits, gone, mentioned, told)
@@ -496,8 +542,7 @@ def _check_sentinels(engine: Engine, read_: Read, found: ir.Table) -> None:
         raise RegisterFailure(Fault("the sentinel of a kind was not found again", remedy, where=read_.name))
 
 
-def told_in(engine: Engine, read_: Read, *, kinds: Kinds, key: Key) -> ir.Table:
-    """Every mention in the texts of a source: see `Engine.mentions`."""
+def _told(engine: Engine, read_: Read, *, kinds: Kinds, key: Key) -> ir.Table:
     texts = {
         number: (column, {kind: kinds[kind] for kind in text.mentions})
         for number, (column, text) in enumerate(read_.source.text.items())

@@ -110,7 +110,7 @@ def master(cluster: Running) -> Iterator[str]:
 
     scratch = cluster.folder / "driver"
     scratch.mkdir(mode=0o700)
-    small = {"spark.executor.memory": "512m", "spark.sql.shuffle.partitions": "2", "spark.driver.memory": "512m"}
+    small = {"spark.executor.memory": "512m", "spark.sql.shuffle.partitions": "2"}
     session = engine.started(cluster.master, engine.settings(scratch, local=True) | small)
     yield cluster.master
     session.stop()

@@ -54,7 +54,7 @@ from sanitizers.engine.workers import (
     sent,
     tokens_found,
 )  # fmt: skip
-from sanitizers.errors import ConfigurationError, Faults, SealproofError
+from sanitizers.errors import ConfigurationError, Faults, SealproofError, SourceFailure
 from sanitizers.identifiers import Key, Kind
 
 T = TypeVar("T")
@@ -87,7 +87,11 @@ class Spark(Engine):
         self._own = tempfile.TemporaryDirectory(prefix="sealproof-") if scratch is None else None
         self._scratch = Path(self._own.name if self._own else scratch or ".")
         self._beside = DuckDB(self._scratch)
-        self._cluster = cluster.connected(master, self._scratch)
+        try:
+            self._cluster = cluster.connected(master, self._scratch)
+        except BaseException:
+            self._forget()
+            raise
         self._numbers = itertools.count()
         self._compiler = _Compiler()
 
@@ -239,10 +243,15 @@ class Spark(Engine):
         spill = self._scratch / "workers"
         spill.mkdir(mode=0o700, exist_ok=True)
         alone: Alone[P, R] = Alone(work, spill, str(Path.cwd()))
-        for done in self._ask("write", lambda: self._cluster.shared(alone, pieces)):
-            if isinstance(done, Failed):
-                raise done.failure()
-            yield done
+        results = self._ask("each", lambda: self._cluster.shared(alone, pieces))
+        failures = [done.failure() for done in results if isinstance(done, Failed)]
+        if (other := next((one for one in failures if not isinstance(one, SealproofError)), None)) is not None:
+            raise other
+        faults = Faults()
+        for failure in failures:
+            faults.gather(failure)  # type: ignore[arg-type]
+        faults.stop(SourceFailure)
+        return (done for done in results if not isinstance(done, Failed))
 
     def _ask(self, step: str, work: Callable[[], T], told: Callable[[str], SealproofError] | None = None) -> T:
         """Do something with the cluster; its own errors quote cells, so nothing of them survives, context included."""
@@ -256,6 +265,9 @@ class Spark(Engine):
     def close(self) -> None:
         """See `Engine.close`."""
         self._cluster.close()
+        self._forget()
+
+    def _forget(self) -> None:
         self._beside.close()
         if self._own:
             self._own.cleanup()

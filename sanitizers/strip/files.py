@@ -9,10 +9,12 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack
-from functools import partial
 from pathlib import Path
+
+import ibis.expr.types as ir
+import pyarrow as pa
 
 from sanitizers import digest, publish
 from sanitizers.engine.choice import DUCKDB, opened
@@ -22,12 +24,12 @@ from sanitizers.identifiers import Key
 from sanitizers.policy import Policy
 from sanitizers.register.history import Register
 from sanitizers.register.snapshot import Snapshot
-from sanitizers.strip.forget import Forgotten, Task, forget, forget_piece, make_room, pieces_of, roster_of
+from sanitizers.strip.forget import Forgotten, Task, There, forget, make_room, roster_of
 from sanitizers.strip.memory import HELD, MEMORY, File, Memory, Seen, remembered, write_barred
 from sanitizers.strip.receipt import RECEIPT, Receipt, SourceCounts, total
 from sanitizers.strip.roster import part_of
-from sanitizers.strip.work import Files, known_in, work_of
-from sanitizers.trace import Reach, databases, raw_files, raw_parts, trace
+from sanitizers.strip.work import Files, Work, known_in, work_of
+from sanitizers.trace import check_columns, closed, databases, raw_files, raw_parts, seen_links, trace
 
 Progress = Callable[[str, int, int], None]
 
@@ -84,16 +86,15 @@ def strip_files(
         work = work_of(opened_, policy, files, memory, snapshot=snapshot, key=key, out=out, register=register)
         count = sum(map(len, work.rewrite.values()))
         progress("find", 0, count)
-        reach = trace(opened_, policy, work.rewrite, snapshot=snapshot, key=key, links=work.links)
-        progress("find", count, count)
         run = _Run(policy, snapshot, stage, held=notes.new / HELD if notes else None)
-        run.forget(opened_, reach, key, progress=progress)
+        forget_all = run.forget_apart if opened_.apart else run.forget_here
+        barred, links = forget_all(opened_, work, key, progress=progress)
         if memory and work.keep:
             run.take_over(memory, work.keep, out)
         receipt = run.receipt(files)
         if notes:
-            linked = known_in(register, reach.links)
-            run.remember(notes, opened_, reach, files, receipt, memory=memory if work.keep else None, linked=linked)
+            write_barred(notes.new, opened_.fetch(barred))
+            run.remember(notes, files, receipt, memory=memory if work.keep else None, linked=known_in(register, links))
         _unchanged(before)
     return receipt
 
@@ -151,32 +152,44 @@ class _Run:
         self.forgotten: dict[str, Forgotten] = {}
         self.taken: dict[str, File] = {}
 
-    def forget(self, engine: Engine, reach: Reach, key: Key, *, progress: Progress) -> None:
-        """Write every clean file that is not taken over, with its part of the roster."""
-        count = sum(len(reached.read.parts) for reached in reach.sources.values())
-        if engine.apart:
-            done = self._forget_apart(engine, reach, key)
-        else:
-            ticks = itertools.count(1)
-            own = (
-                forget(engine, reached, self.task, settle=self.stage.settle,
-                       tell=lambda: progress("forget", next(ticks), count))
-                for reached in reach.sources.values()
-            )  # fmt: skip
-            done = itertools.chain.from_iterable(own)
-        for file in done:
-            self.forgotten[file.name] = file
-        progress("forget", count, count)
+    def forget_here(self, engine: Engine, work: Work, key: Key, *, progress: Progress) -> tuple[ir.Table, pa.Table]:
+        """Write every clean file that is not taken over, with its part of the roster.
 
-    def _forget_apart(self, engine: Engine, reach: Reach, key: Key) -> Iterator[Forgotten]:
-        """Have the engine's workers write the files, all in one go."""
-        pieces = [piece for reached in reach.sources.values() for piece in pieces_of(engine, reached)]
-        for piece in pieces:
-            make_room(self.task, piece)
+        Returns
+        -------
+        ir.Table
+            The barred set, closed over links.
+        Table
+            Links that were seen.
+        """
+        count = sum(map(len, work.rewrite.values()))
+        reach = trace(engine, self.policy, work.rewrite, snapshot=self.snapshot, key=key, links=work.links)
+        progress("find", count, count)
+        ticks = itertools.count(1)
+        for reached in reach.sources.values():
+            tell = lambda: progress("forget", next(ticks), count)  # noqa: E731
+            for done in forget(engine, reached, self.task, settle=self.stage.settle, tell=tell):
+                self.forgotten[done.name] = done
+        return reach.barred, reach.links
+
+    def forget_apart(self, engine: Engine, work: Work, key: Key, *, progress: Progress) -> tuple[ir.Table, pa.Table]:
+        """The same, by the engine's workers: first they look for links, then each finds and forgets in whole files."""
+        policy, kinds, files = self.policy, self.snapshot.kinds, work.rewrite
+        count = sum(map(len, files.values()))
+        policy.against(kinds)
+        check_columns(policy, files)
+        seen = seen_links(engine, policy, files, kinds=kinds, key=key)
+        barred = closed(engine, self.snapshot, work.links, seen)
+        progress("find", count, count)
+        pieces = [(name, file) for name, own in files.items() for file in own]
+        for _, file in pieces:
+            make_room(self.task, file.name)
         attempts = self.stage.scratch / "attempts"
         attempts.mkdir(mode=0o700)
-        work = partial(forget_piece, task=self.task, secret=key.reveal(), attempts=attempts)
-        return engine.each(pieces, work)
+        for done in engine.each(pieces, There(self.task, key.reveal(), engine.fetch(barred), attempts)):
+            self.forgotten[done.name] = done
+        progress("forget", count, count)
+        return barred, seen
 
     def take_over(self, memory: Memory, names: frozenset[str], out: Path) -> None:
         """Link files of the last strip, which stand as it left them, into the new folder."""
@@ -201,12 +214,10 @@ class _Run:
         return self.forgotten[name].counts if name in self.forgotten else self.taken[name].counts
 
     def remember(
-        self, notes: publish.Stage, engine: Engine, reach: Reach, files: Files, receipt: Receipt, *,
-        memory: Memory | None, linked: int | None,
-    ) -> None:  # fmt: skip
+        self, notes: publish.Stage, files: Files, receipt: Receipt, *, memory: Memory | None, linked: int | None
+    ) -> None:
         """Write what the keeper remembers of this strip."""
         (notes.new / RECEIPT).write_text(receipt.to_json(), encoding="utf-8")
-        write_barred(notes.new, engine.fetch(reach.barred))
         known = {}
         for file in (file for own in files.values() for file in own):
             name, roster = file.name, roster_of(file.name)

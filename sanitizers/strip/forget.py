@@ -1,7 +1,7 @@
 """Forget: clean files and their parts of the roster, written from raw files and what a seal reaches in them.
 
-Nothing here joins what stands in several files. An engine with workers sends each file, with what a seal reaches in it,
-to one of them, where the same is done as on one machine.
+Once the barred set is closed over links, nothing has to be joined over several files. An engine with workers gives each
+file to one of them, where the same is done as on one machine.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.parquet
 
 from sanitizers.engine.contract import Engine, Part
@@ -28,8 +28,8 @@ from sanitizers.strip.accounts import accounts
 from sanitizers.strip.plan import plan
 from sanitizers.strip.receipt import SourceCounts
 from sanitizers.strip.roster import ROSTER, part_of, write_part
-from sanitizers.strip.rows import clean_rows, clean_schema, other_rows
-from sanitizers.trace import Reached, read, told_in
+from sanitizers.strip.rows import clean_rows, clean_schema
+from sanitizers.trace import Reached, reached_in, read_alone
 
 
 @dataclass(frozen=True)
@@ -125,77 +125,47 @@ def _check(path: Path, part: Raw, schema: pa.Schema, rows: int) -> None:
 
 
 @dataclass(frozen=True, repr=False)
-class Piece:
-    """One file, and what a seal reaches in it, with rows counted from its first: all that a worker is told.
+class There:
+    """What a worker needs to know beside a part: with the key, it finds by itself what a seal reaches.
 
     Parameters
     ----------
-    source
-        Name of the source.
-    gone, hits, mentioned
-        See `Reached`.
-    """
-
-    source: str
-    part: Part
-    rows: int
-    gone: np.ndarray
-    hits: pa.Table
-    mentioned: pa.Table | None
-
-    def __repr__(self) -> str:
-        return f"Piece({self.part.name})"
-
-
-def pieces_of(engine: Engine, reached: Reached) -> Iterator[Piece]:
-    """What workers are told of a source, file by file."""
-    start = reached.read.tally.start
-    hits = engine.fetch(reached.hits.select("ref", "row", "pos", "via")).sort_by("row")
-    told = reached.mentioned
-    mentioned = engine.fetch(told.select("ref", "row", "written", "via")).sort_by("row") if told is not None else None
-    for number, part in enumerate(reached.read.parts):
-        low, high = start[number], start[number + 1]
-        yield Piece(
-            source=reached.read.name,
-            part=part,
-            rows=high - low,
-            gone=reached.gone_between(low, high) - low,
-            hits=_between(hits, low, high),
-            mentioned=_between(mentioned, low, high) if mentioned is not None else None,
-        )
-
-
-def _between(found: pa.Table, low: int, high: int) -> pa.Table:
-    """Those of the rows that stand in one file, with its own numbers; copied, or all others would be sent along."""
-    rows = found["row"].to_numpy()
-    first, last = np.searchsorted(rows, [low, high])
-    own = found.slice(first, last - first)
-    own = own.set_column(own.schema.get_field_index("row"), "row", pa.array(rows[first:last] - low))
-    return own.take(pa.array(np.arange(own.num_rows)))
-
-
-def forget_piece(engine: Engine, piece: Piece, *, task: Task, secret: str, attempts: Path) -> Forgotten:
-    """Forget one file on a worker, and put it where it is published from in one step.
-
-    Parameters
-    ----------
+    barred
+        Rows of `BARRED_SCHEMA`, closed over links.
     attempts
         Private folder of the run. Each attempt writes into a folder of its own there: of two on one file, which may be
         when a worker is lost, neither spoils the other's.
     """
-    own = attempts / uuid.uuid4().hex
-    new, held = own / "new", own / "held" if task.held else None
-    there = Task(task.policy, task.kinds, new, held)
-    with ThreadPoolExecutor(2) as background:
-        stage = Stage(new, own, background)
-        reached = _restored(engine, piece, task, Key(secret))
-        [done] = forget(engine, reached, there, settle=stage.settle)
-        digests = done.digests()
-    for name in digests:
-        (new / name).replace(task.new / name)
-    if held and task.held:
-        part_of(held, done.name).replace(part_of(task.held, done.name))
-    return Forgotten(done.name, done.counts, _Known(digests))
+
+    task: Task
+    secret: str
+    barred: pa.Table
+    attempts: Path
+
+    def __repr__(self) -> str:
+        return "There()"
+
+    def __call__(self, engine: Engine, piece: tuple[str, Part]) -> Forgotten:
+        """Find and forget in one file, and put it where it is published from in one step."""
+        name, part = piece
+        own, key, task = self.attempts / uuid.uuid4().hex, Key(self.secret), self.task
+        kinds = pa.array({ref.kind for ref in task.policy.sources[name].references} | _mentioned(task.policy, name))
+        barred = engine.hold(self.barred.filter(pa.compute.is_in(self.barred["kind"], kinds)))
+        read_ = read_alone(engine, task.policy, name, part, kinds=task.kinds, key=key)[name]
+        reached = reached_in(engine, read_, barred, kinds=task.kinds, key=key)
+        there = Task(task.policy, task.kinds, own / "new", own / "held" if task.held else None)
+        with ThreadPoolExecutor(2) as background:
+            [done] = forget(engine, reached, there, settle=Stage(there.new, own, background).settle)
+            digests = done.digests()
+        for made in digests:
+            (there.new / made).replace(task.new / made)
+        if there.held and task.held:
+            part_of(there.held, done.name).replace(part_of(task.held, done.name))
+        return Forgotten(done.name, done.counts, _Known(digests))
+
+
+def _mentioned(policy: Policy, name: str) -> set[str]:
+    return {kind for text in policy.sources[name].text.values() for kind in text.mentions}
 
 
 @dataclass(frozen=True)
@@ -208,23 +178,12 @@ class _Known:
         return self.digests
 
 
-def make_room(task: Task, piece: Piece) -> None:
-    """Make the folders that the files of a piece are put into: where a run has ended, no late worker makes them."""
-    for path in (task.new / piece.part.name, task.new / roster_of(piece.part.name)):
+def make_room(task: Task, name: str) -> None:
+    """Make the folders that a file is put into: where a run has ended, no late worker makes them."""
+    for path in (task.new / name, task.new / roster_of(name)):
         path.parent.mkdir(parents=True, exist_ok=True)
     if task.held:
-        part_of(task.held, piece.part.name).parent.mkdir(parents=True, exist_ok=True)
+        part_of(task.held, name).parent.mkdir(parents=True, exist_ok=True)
 
 
-def _restored(engine: Engine, piece: Piece, task: Task, key: Key) -> Reached:
-    """What a seal reaches in one file, as an engine there holds it."""
-    alone = dict.fromkeys(task.policy.sources, ()) | {piece.source: (piece.part,)}
-    own = read(engine, task.policy, alone, task.kinds, key)[piece.source]
-    if own.tally.rows != piece.rows:
-        raise other_rows(piece.part)
-    told = told_in(engine, own, kinds=task.kinds, key=key) if task.held and own.source.text else None
-    mentioned = engine.hold(piece.mentioned) if piece.mentioned is not None else None
-    return Reached(own, engine.hold(piece.hits), piece.gone, mentioned, told)
-
-
-__all__ = ["Forgotten", "Piece", "Task", "forget", "forget_piece", "make_room", "pieces_of", "roster_of"]
+__all__ = ["Forgotten", "Task", "There", "forget", "make_room", "roster_of"]

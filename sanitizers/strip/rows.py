@@ -59,7 +59,7 @@ def clean_rows(
     for batch in ahead(part.batches(read)):
         last = first + batch.num_rows
         if last > stop:
-            raise other_rows(part)
+            raise _other_rows(part)
         kept = np.flatnonzero(~plan.marks.gone[first:last])
         raw = batch if len(kept) == batch.num_rows else batch.filter(pa.array(~plan.marks.gone[first:last]))
         rows = _Rows(plan, raw, kept + first)
@@ -70,7 +70,7 @@ def clean_rows(
         yield rows.clean(schema)
         first = last
     if first != stop:
-        raise other_rows(part)
+        raise _other_rows(part)
 
 
 class _Rows:
@@ -236,7 +236,7 @@ class _Cells:
         row = self._held[ROW]
         own = self._engine.fetch(self._held.filter(row.between(int(numbers[0]), int(numbers[-1]))).order_by(ROW))
         if not np.array_equal(own[ROW].to_numpy(), numbers):
-            raise other_rows(part)
+            raise _other_rows(part)
         return {name: own[name].combine_chunks() for name in own.column_names if name != ROW}
 
 
@@ -245,7 +245,6 @@ def _typed(column: pa.Array, kind: pa.DataType) -> pa.Array:
     return column if column.type == kind else column.cast(kind)
 
 
-def other_rows(part: Part) -> PublishFailure:
-    """What is raised where a part no longer holds the rows that trace has read."""
+def _other_rows(part: Part) -> PublishFailure:
     remedy = "strip again when nobody writes to it"
     return PublishFailure(Fault("changed while it was being stripped; nothing was published", remedy, where=part.name))

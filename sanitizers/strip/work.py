@@ -16,7 +16,7 @@ from sanitizers.register.history import Register
 from sanitizers.register.links import LINK_SCHEMA
 from sanitizers.register.snapshot import Snapshot
 from sanitizers.strip.memory import Memory
-from sanitizers.trace import links_of, read
+from sanitizers.trace import carrying, seen_links
 
 Files = Mapping[str, tuple[Raw, ...]]
 
@@ -83,10 +83,9 @@ def _closed(
     engine: Engine, policy: Policy, fresh: Files, *, snapshot: Snapshot, key: Key, register: Register | None
 ) -> bool:
     """Whether the snapshot is closed over every link of some files."""
-    carrying = any(ref.column.carries for source in policy.sources.values() for ref in source.references)
-    if not carrying or not any(fresh.values()):
+    if not carrying(policy) or not any(fresh.values()):
         return True
-    batches = known_in(register, links_of(engine, read(engine, policy, fresh, snapshot.kinds, key)))
+    batches = known_in(register, seen_links(engine, policy, fresh, kinds=snapshot.kinds, key=key))
     return batches is not None and snapshot.links >= batches
 
 

@@ -378,6 +378,7 @@ SCALARS: dict[str, list[tuple[str, str]]] = {
     + [(f"date_diff('{part}', at, TIMESTAMP '2019-06-30 12:00:00')", "int64") for part in ("day", "month", "year")],
     "datediff": [("datediff('day', DATE '2020-03-01', day)", "int64")],
     "make_date": [("make_date(2000 + id, 1 + abs(n) % 12, 1)", "date")],
+    "-": [("n - m", "int32"), ("day - DATE '2019-06-30'", "int64"), ("n - (day - DATE '2019-06-30')", "int64"), ("d - x", "float64")],
     "/": [("n / m", "float64"), ("x / m", "float64"), ("d / m", "float64"), ("n / 0", "float64"), ("d / CAST('0.3' AS DECIMAL(3, 1))", "float64")],
     "//": [("n // m", "int64"), ("n // 5", "int64")],
     "%": [("n % m", "int64"), ("n % 5", "int64")],
@@ -403,6 +404,7 @@ AGGREGATES: dict[str, list[tuple[str, str]]] = {
     "min": [("min(n)", "int32"), ("min(t)", "text"), ("min(day)", "date"), ("min(x)", "float64")],
     "max": [("max(n)", "int32"), ("max(t)", "text"), ("max(at)", "timestamp"), ("max(x)", "float64")],
     "bool_and": [("bool_and(b)", "bool")],
+    "-": [("max(day) - min(day)", "int64"), ("max(n) - min(n)", "int32")],
     "bool_or": [("bool_or(b)", "bool")],
 }  # fmt: skip
 _BY = "PARTITION BY g ORDER BY"
@@ -537,7 +539,7 @@ def test_every_function_is_shown_equal_or_refused() -> None:
 def test_what_engines_answer_differently_is_refused_on_spark_by_name(tmp_path: Path, sql: str, named: str) -> None:
     policy = lay(tmp_path, {"f": (f"SELECT id,\n{sql} AS c FROM t", {"id": "int64", "c": "text"})})  # noqa: S608
     with pytest.raises(ConfigurationError) as caught:
-        translated(queries(policy)["f"])
+        translated(queries(policy)["f"], lambda _: False)
     assert [(fault.column, fault.where) for fault in caught.value.faults] == [(named, "f.sql")]
     assert "--engine duckdb" in caught.value.faults[0].remedy
 
