@@ -17,7 +17,6 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 
-from pipelines.city import layout
 from sanitizers import digest
 from sanitizers.errors import PublishFailure, SealproofError, SourceFailure
 from sanitizers.features import compute
@@ -89,10 +88,7 @@ def test_every_law_holds_on_spark(benches: tuple[OnSpark, Bench], own: World) ->
 
 
 @pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.soak) for seed in (2, 3))])
-def test_laws_1_and_8_on_the_systems_that_are_files(
-    master: str, seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(layout, "ENOUGH", 400)  # several files of some tables
+def test_laws_1_and_8_on_the_systems_that_are_files(master: str, seed: int, tmp_path: Path) -> None:
     laid = fourteen.lay(tmp_path, arrests=600, seed=seed)
     fourteen.check_nullity(laid, engine=master)
     fourteen.check_nothing_else(laid, engine=master)
