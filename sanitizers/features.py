@@ -26,10 +26,11 @@ from sanitizers.documents import nearest, nearest_column
 from sanitizers.engine.duckdb import DuckDB
 from sanitizers.engine.forms import ROWS, RawFile
 from sanitizers.engine.interrupts import interruptible
+from sanitizers.engine.scanned import quoted
 from sanitizers.engine.types import survives
 from sanitizers.errors import ConfigurationError, EngineFailure, Fault, Faults, PublishFailure, SourceFailure
 from sanitizers.policy import Policy
-from sanitizers.queries import TIE, Query, queries, quoted
+from sanitizers.queries import TIE, Query, queries
 from sanitizers.strip.receipt import RECEIPT, Receipt
 from sanitizers.trace import clean_files
 

@@ -128,13 +128,13 @@ class Source(Strict):
     @cached_property
     def named(self) -> tuple[str, ...]:
         """Every column that the policy names, each once."""
-        names: dict[str, None] = {}
-        for ref in self.references:
-            redaction = ref.redaction
-            names.update(dict.fromkeys(ref.parts))
-            if redaction:
-                names.update(dict.fromkeys([*redaction.redact, *redaction.set]))
-        return tuple(dict.fromkeys([*names, *self.text, *self.primary_key, *self.not_identifiers]))
+        own = [name for ref in self.references for name in (*ref.parts, *ref.redacted)]
+        return tuple(dict.fromkeys([*own, *self.text, *self.primary_key, *self.not_identifiers]))
+
+    @property
+    def redacted(self) -> tuple[str, ...]:
+        """Every column that a seal empties or sets."""
+        return tuple(name for ref in self.references for name in ref.redacted)
 
 
 class Reference(Strict):
@@ -186,6 +186,12 @@ class Reference(Strict):
             return given
         own = tuple(part for part in self.parts if part not in given.set and part not in given.redact)
         return Redaction(redact=(*given.redact, *own), set=given.set)
+
+    @property
+    def redacted(self) -> tuple[str, ...]:
+        """The columns that a seal on it empties or sets."""
+        redaction = self.redaction or Redaction()
+        return (*redaction.redact, *redaction.set)
 
 
 class Feature(Strict):
@@ -298,11 +304,9 @@ class Policy(Strict):
     def changing(self, name: str) -> list[str]:
         """Names of everything in a source that a strip may change, sorted."""
         source = self.sources[name]
-        redactions = [ref.redaction for ref in source.references if ref.redaction]
-        redacted = [column for own in redactions for column in (*own.redact, *own.set)]
         tokens = [ref.parts[0] for ref in self.published(name).values()]
         lists = [_list_of(ref.parts[0]) for ref in source.references if ref.elements]
-        return sorted({*self.travelling(name), *redacted, *tokens, *lists})
+        return sorted({*self.travelling(name), *source.redacted, *tokens, *lists})
 
     @cached_property
     def digest(self) -> str:

@@ -285,22 +285,16 @@ def _key_faults(faults: Faults, name: str, source: Source, parts: Sequence[Part]
             faults.say("is no field of an object in some lines", remedy, where=where, column=column)
         for column in sorted(told.fields & set(told.names)):
             faults.say("names a key and a field", "rename one where it is written", where=where, column=column)
-        for column, field in itertools.product(_redacted_in(source), source.named):
+        for column, field in itertools.product(source.redacted, source.named):
             if field.startswith(f"{column}.") and field in told.fields:
                 remedy = f"name the fields of `{column}` that are to be emptied"
                 faults.say("holds a field that is named as well", remedy, where=where, column=column)
 
 
-def _redacted_in(source: Source) -> list[str]:
-    redactions = [ref.redaction for ref in source.references if ref.redaction]
-    return [name for own in redactions for name in (*own.redact, *own.set)]
-
-
 def _column_faults(faults: Faults, name: str, source: Source, schema: pa.Schema, tokens: set[str]) -> None:
     for ref in source.references:
         redaction, where = ref.redaction, f"sources.{name}.columns.{ref.name}"
-        also = [*redaction.redact, *redaction.set] if redaction else []
-        for column in dict.fromkeys([*ref.parts, *also]):
+        for column in dict.fromkeys([*ref.parts, *ref.redacted]):
             _named(faults, column, schema, source, where=where)
         for column, value in (redaction.set if redaction else {}).items():
             place = place_of(column, schema)

@@ -56,6 +56,7 @@ class Block:
     def __init__(self, content: bytes, *, where: str, first: int = 1, numbers: np.ndarray | None = None) -> None:
         self._content, self._where, self._first, self._numbers = content, where, first, numbers
         self._bytes = np.frombuffer(content, np.uint8)
+        self._objects: dict[str, tuple[np.ndarray, Block]] = {}
         stops = np.flatnonzero(self._bytes == ord("\n"))
         starts = np.concatenate([[0], stops[:-1] + 1])
         self._shown = np.flatnonzero(~_BLANK[self._bytes])
@@ -203,7 +204,12 @@ class Block:
         return inner.look(rest) | ({"barred"} if barred else set())
 
     def _inner(self, name: str) -> tuple[np.ndarray, Block]:
-        """Members of a key that are objects, and the objects as lines."""
+        """Members of a key that are objects, and the objects as lines; looked at once, whatever is asked of them."""
+        if name not in self._objects:
+            self._objects[name] = self._objects_of(name)
+        return self._objects[name]
+
+    def _objects_of(self, name: str) -> tuple[np.ndarray, Block]:
         member = self._members_of(name)
         member = member[self._bytes[self._values[0][member]] == ord("{")]
         pieces = self._pieces(*(place[member] for place in self._values)).to_pylist()

@@ -29,7 +29,7 @@ import pyarrow as pa
 
 from sanitizers.documents import maybe_cell
 from sanitizers.engine.contract import Lookup, mentions_of
-from sanitizers.engine.places import ELEMENT, Place, place_of
+from sanitizers.engine.places import ELEMENT, Place, is_list, place_of
 from sanitizers.identifiers import (
     TOKEN_PREFIX,
     Key,
@@ -253,6 +253,8 @@ def _unfolded(name: str) -> str:
 
 def _within(part: str, name: str) -> bool:
     return part == name or part.startswith(f"{name}.")
+
+
 def known_anywhere(kinds: Kinds) -> dict[str, Kind]:
     """Kinds with so many identifiers that one is known wherever it stands."""
     return {name: kind for name, kind in kinds.items() if kind.form is not None and kind.possible >= LARGE}
@@ -323,7 +325,7 @@ def _looked_at(column: pa.ChunkedArray, missing: frozenset[str]) -> tuple[str, p
     """Distinct texts of a column, or of the elements of its lists with ``[]``; None where it holds no identifiers."""
     whole: pa.Array = column.combine_chunks()
     mark = ""
-    if pa.types.is_list(whole.type) or pa.types.is_large_list(whole.type):
+    if is_list(whole.type):
         whole, mark = whole.flatten(), "[]"
     held = whole.type.value_type if pa.types.is_dictionary(whole.type) else whole.type
     if not any(is_(held) for is_ in _WRITTEN):
