@@ -29,6 +29,9 @@ soak: .venv/ready
 
 bench: .venv/ready
 	$(BIN)/python bench/strip.py
+	$(BIN)/python bench/delta.py
+	$(BIN)/python bench/features.py --arrests 600000 --rounds 3
+	$(BIN)/python bench/systems.py --arrests 60000 600000 --rounds 3 --city build/bench/cities
 
 lint: .venv/ready
 	$(BIN)/ruff check .
