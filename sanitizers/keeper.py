@@ -29,7 +29,7 @@ def take_snapshot(
     rules = Rules.find(policy.rules, policy.folder)
     with DuckDB() as engine:
         if any(ref.column.carries for source in policy.sources.values() for ref in source.references):
-            register.remember(links_of(engine, read(engine, policy, raw_parts(engine, policy), kinds, key)))
+            register.remember(links_of(engine, read(engine, policy, raw_parts(engine, policy), kinds, key)), engine)
         register.snapshot(out, rules=rules, purpose=policy.purpose, as_of=as_of, known_at=known_at, engine=engine)
     return load(out)
 

@@ -28,7 +28,7 @@ from sanitizers.engine.types import holds, readable_with_nulls, survives
 from sanitizers.errors import ConfigurationError, Fault, Faults, RegisterFailure, SourceFailure, gathered
 from sanitizers.identifiers import Key, Kinds
 from sanitizers.policy import Policy, Reference, Source
-from sanitizers.register.links import LINK_SCHEMA, closure
+from sanitizers.register.links import BARRED_SCHEMA, LINK_SCHEMA, closure
 from sanitizers.register.snapshot import Snapshot
 
 Parts = Mapping[str, Sequence[Part]]
@@ -100,12 +100,12 @@ class Reach:
     barred
         Held: ``kind, hi, lo, via``, closed over links.
     links
-        Rows of `LINK_SCHEMA` that this run has seen.
+        Held: the rows of `LINK_SCHEMA` that this run has seen.
     """
 
     sources: Mapping[str, Reached]
     barred: ir.Table
-    links: pa.Table
+    links: ir.Table
 
     def __repr__(self) -> str:
         return f"Reach({', '.join(self.sources)})"
@@ -391,19 +391,19 @@ def _places(policy: Policy, name: str, schema: pa.Schema) -> dict[str, Place]:
     return {name: place for name in named if (place := place_of(name, schema))}
 
 
-def links_of(engine: Engine, sources: Mapping[str, Read]) -> pa.Table:
-    """Every pair (carrier, carried) that the sources hold, rows of `LINK_SCHEMA`, each once."""
-    pairs = [LINK_SCHEMA.empty_table()]
+def links_of(engine: Engine, sources: Mapping[str, Read]) -> ir.Table:
+    """Every pair (carrier, carried) that the sources hold, rows of `LINK_SCHEMA`, held."""
+    pairs = []
     for read_ in sources.values():
         references = read_.source.references
         for number, carried in enumerate(references):
             for other, carrier in enumerate(references):
                 if carried.column.carries and carrier.drops and other != number:
-                    pairs.append(_pairs(engine, read_, (other, carrier), (number, carried)))
-    return pa.concat_tables(pairs)
+                    pairs.append(_pairs(read_, (other, carrier), (number, carried)))
+    return engine.hold(LINK_SCHEMA.empty_table() if not pairs else pairs[0] if len(pairs) == 1 else ibis.union(*pairs))
 
 
-def _pairs(engine: Engine, read_: Read, carrier: tuple[int, Reference], carried: tuple[int, Reference]) -> pa.Table:
+def _pairs(read_: Read, carrier: tuple[int, Reference], carried: tuple[int, Reference]) -> ir.Table:
     tokens = read_.tokens.filter(read_.tokens.row >= 0)
     left = tokens.filter(tokens.ref == carrier[0]).select("row", from_hi="hi", from_lo="lo")
     right = tokens.filter(tokens.ref == carried[0]).select("row", "hi", "lo")
@@ -413,12 +413,13 @@ def _pairs(engine: Engine, read_: Read, carrier: tuple[int, Reference], carried:
         from_kind=ibis.literal(carrier[1].kind),
         kind=ibis.literal(carried[1].kind),
     )
-    return engine.fetch(pairs.select(*LINK_SCHEMA.names).distinct()).cast(LINK_SCHEMA)
+    return pairs.select(*LINK_SCHEMA.names).distinct()
 
 
 def trace(
-    engine: Engine, policy: Policy, parts: Parts, *, snapshot: Snapshot, key: Key, links: pa.Table | None = None
-) -> Reach:
+    engine: Engine, policy: Policy, parts: Parts, *,
+    snapshot: Snapshot, key: Key, links: Iterable[pa.RecordBatch] | None = None,
+) -> Reach:  # fmt: skip
     """Find what the snapshot's seals reach.
 
     Parameters
@@ -426,8 +427,8 @@ def trace(
     parts
         The files or frames of each source.
     links
-        Links remembered by the register; those of this run are added. With None no link is followed: the snapshot must
-        be closed over every link of the parts.
+        Rows of `LINK_SCHEMA` that the register remembers; those of this run are added. With None no link is followed:
+        the snapshot must be closed over every link of the parts.
 
     Raises
     ------
@@ -439,22 +440,18 @@ def trace(
     snapshot.check_key(key)
     sources = read(engine, policy, parts, snapshot.kinds, key)
     seen = links_of(engine, sources)
-    barred = engine.hold(snapshot.table())
+    barred = engine.hold(snapshot.batches(), BARRED_SCHEMA)
     if links is not None:
-        barred = closure(engine, barred, engine.hold(pa.concat_tables([links, seen])))
+        barred = closure(engine, barred, ibis.union(engine.hold(links, LINK_SCHEMA), seen))
     reached = {name: _reached(engine, read_, barred, kinds=snapshot.kinds, key=key) for name, read_ in sources.items()}
     return Reach(reached, barred, seen)
 
 
 def _reached(engine: Engine, read_: Read, barred: ir.Table, *, kinds: Kinds, key: Key) -> Reached:
     references = read_.source.references
-    own = [
-        read_.tokens.filter(read_.tokens.ref == number)
-        .join(barred.filter(barred.kind == ref.kind).drop("kind"), ["hi", "lo"])
-        .select("ref", "row", "pos", "via")
-        for number, ref in enumerate(references)
-    ]
-    found = engine.hold(own[0] if len(own) == 1 else ibis.union(*own))
+    # A token is made of its kind as well: those of two kinds are never equal.
+    own = barred.filter(barred.kind.isin(sorted({ref.kind for ref in references})))
+    found = engine.hold(read_.tokens.join(own, ["hi", "lo"]).select("ref", "row", "pos", "via"))
     _check_sentinels(engine, read_, found)
     hits = found.filter(found.row >= 0)
     going = hits.filter(hits.ref.isin([number for number, ref in enumerate(references) if ref.drops]))

@@ -35,9 +35,9 @@ def closure(engine: Engine, barred: ir.Table, links: ir.Table) -> ir.Table:
     Parameters
     ----------
     barred
-        Rows of `BARRED_SCHEMA`; ``via`` is empty for what is itself sealed.
+        Held rows of `BARRED_SCHEMA`; ``via`` is empty for what is itself sealed.
     links
-        Rows of `LINK_SCHEMA`. With mode ``any`` the target is barred when one carrier is; with ``all`` when it has
+        Held rows of `LINK_SCHEMA`. With mode ``any`` the target is barred when one carrier is; with ``all`` when it has
         carriers and every one of them is barred.
 
     Returns
@@ -47,7 +47,7 @@ def closure(engine: Engine, barred: ir.Table, links: ir.Table) -> ir.Table:
     """
     if not _count(engine, links):
         return barred
-    closed = engine.hold(barred.select(*_ID))
+    closed = own = barred.select(*_ID)
     every = links.filter(links["mode"] == "all")
     while True:
         new = _reached(closed, links, every).anti_join(closed, _ID)
@@ -55,6 +55,8 @@ def closure(engine: Engine, barred: ir.Table, links: ir.Table) -> ir.Table:
         if not _count(engine, added):
             break
         closed = engine.hold(ibis.union(closed, added))
+    if closed is own:
+        return barred
     came_in = _reached(closed, links, every).anti_join(barred, _ID)
     return engine.hold(ibis.union(barred, came_in.group_by(_ID).agg(via=came_in["via"].min())))
 

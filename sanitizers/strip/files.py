@@ -95,7 +95,7 @@ def strip_files(
             run.take_over(memory, work.keep, out)
         receipt = run.receipt(files)
         if notes:
-            linked = known_in(register, reach.links)
+            linked = known_in(engine, register, reach.links)
             run.remember(notes, engine, reach, files, receipt, memory=memory if work.keep else None, linked=linked)
         _unchanged(before)
     return receipt
@@ -206,7 +206,7 @@ class _Run:
     ) -> None:  # fmt: skip
         """Write what the keeper remembers of this strip."""
         (notes.new / RECEIPT).write_text(receipt.to_json(), encoding="utf-8")
-        write_barred(notes.new, engine.fetch(reach.barred))
+        write_barred(notes.new, engine.stream(reach.barred))
         known = {}
         for file in (file for own in files.values() for file in own):
             name, roster = file.name, _roster_of(file.name)

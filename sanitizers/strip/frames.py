@@ -7,7 +7,7 @@ kept beneath, see `sanitizers.engine.taking`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,6 @@ from sanitizers.engine.taking import bare, take_rows
 from sanitizers.errors import ConfigurationError, Faults
 from sanitizers.identifiers import Key
 from sanitizers.policy import Policy, Source
-from sanitizers.register.links import LINK_SCHEMA
 from sanitizers.register.snapshot import Snapshot
 from sanitizers.strip.accounts import accounts
 from sanitizers.strip.files import make_receipt
@@ -60,7 +59,7 @@ def strip(
     policy: Policy,
     snapshot: Snapshot,
     key: Key,
-    links: pa.Table | None = None,
+    links: Iterable[pa.RecordBatch] = (),
 ) -> tuple[dict[str, pd.DataFrame], Receipt]:
     """Strip data frames.
 
@@ -69,7 +68,7 @@ def strip(
     frames
         One frame for each source of the policy, by its name. They are not changed.
     links
-        Links that the register remembers, if it is at hand.
+        Links that the register remembers (`Register.links`), if it is at hand.
 
     Returns
     -------
@@ -96,8 +95,7 @@ def strip(
     parts = {name: [_part(name, frames[name], source, faults)] for name, source in policy.sources.items()}
     faults.stop(ConfigurationError)
     with DuckDB() as engine:
-        remembered = LINK_SCHEMA.empty_table() if links is None else links
-        reach = trace(engine, policy, parts, snapshot=snapshot, key=key, links=remembered)
+        reach = trace(engine, policy, parts, snapshot=snapshot, key=key, links=links)
         plans = {name: plan(engine, reached, policy, snapshot.kinds) for name, reached in reach.sources.items()}
         clean = {name: _applied(engine, frames[name], prepared) for name, prepared in plans.items()}
         counts = {name: accounts(engine, own.reached, own.marks)[0].counts for name, own in plans.items()}

@@ -156,10 +156,12 @@ class Memory:
         """Prefixes of the tokens that a raw file holds, by kind."""
         return read_part(part_of(self.folder / HELD, name))
 
-    def differing(self, barred: pa.Table) -> dict[str, np.ndarray]:
+    def differing(self, barred: Iterable[pa.RecordBatch]) -> dict[str, np.ndarray]:
         """Prefixes, by kind, of what is barred now and was not, or was and is not, or for another reason."""
         with pa.ipc.open_file(pa.memory_map(str(self.folder / BARRED))) as reader:
-            before, now = pl.from_arrow(reader.read_all()), pl.from_arrow(barred)
+            before, now = (
+                pl.from_arrow(table) for table in (reader.read_all(), pa.Table.from_batches(barred, BARRED_SCHEMA))
+            )
         assert isinstance(before, pl.DataFrame) and isinstance(now, pl.DataFrame)  # noqa: S101, PT018 - for the type checker
         names = BARRED_SCHEMA.names
         both = pl.concat([before.join(now, on=names, how="anti"), now.join(before, on=names, how="anti")])
@@ -174,10 +176,11 @@ def remembered(path: Path) -> list[str]:
     return [RECEIPT, BARRED, *held]
 
 
-def write_barred(folder: Path, barred: pa.Table) -> None:
+def write_barred(folder: Path, barred: Iterable[pa.RecordBatch]) -> None:
     """Keep the barred set."""
-    with pa.OSFile(str(folder / BARRED), "wb") as sink, pa.ipc.new_file(sink, barred.schema) as writer:
-        writer.write_table(barred)
+    with pa.OSFile(str(folder / BARRED), "wb") as sink, pa.ipc.new_file(sink, BARRED_SCHEMA) as writer:
+        for batch in barred:
+            writer.write_batch(batch.cast(BARRED_SCHEMA))
 
 
 def _file(told: dict[str, Any]) -> File:
