@@ -187,10 +187,11 @@ def _changed(column: pd.Series[Any], before: pa.Array, after: pa.Array) -> pd.Se
         cells[place] = value
     roomy, places = _roomy(column, cells), np.flatnonzero(differs)
     empty = np.array([cell is None for cell in cells])
-    roomy.iloc[places[empty]] = _nothing(column)
+    if empty.any():  # or a null that is put nowhere would change the dtype
+        roomy.iloc[places[empty]] = _nothing(column)
     if not empty.all():
         given = cells[~empty]
-        roomy.iloc[places[~empty]] = given if roomy.dtype == object else given.tolist()
+        roomy.iloc[places[~empty]] = given if roomy.dtype == object else pd.array(given.tolist(), dtype=roomy.dtype)
     return roomy
 
 
