@@ -27,9 +27,11 @@ from pathlib import Path
 ROOT, HERE = Path(__file__).parents[2], Path(__file__).parent
 OUT = ROOT / "build" / "mutants"
 SEED, SAMPLE, FEWEST = 1, 1200, 10
-PATIENCE = 60  # seconds until a mutant counts as endless; on an idle machine all tests together take under 5
+PATIENCE = 900  # seconds until mutmut ends a process; `warm.py` ends endless ones by their own time, whatever else runs
 # Functions that run while modules are imported, before the fork: each of their mutants has a process of its own.
 AT_IMPORT = ("identifiers._pairs_of_digits", "identifiers._octets", "identifiers._digits", "queries._words")
+# Files in which a fixture does work for all tests: what it reaches is known of the first test only.
+SHARED = ("tests/strip/test_files.py::",)
 GONE = ("killed", "timeout", "segfault", "suspicious")
 
 
@@ -120,6 +122,8 @@ def tried(names: Sequence[str], jobs: int) -> dict[str, str]:
     def take() -> None:
         result = runner.wait_for_result()
         found[result.mutant_name] = status_by_exit_code[result.exit_code]
+        if found[result.mutant_name] not in GONE:
+            print(f"  {found[result.mutant_name]}: {result.mutant_name}", flush=True)
         if len(found) % 50 == 0:
             lived = sum(status not in GONE for status in found.values())
             print(f"{len(found)} of {len(names)}, {lived} survived, {time.monotonic() - began:.0f} s", flush=True)
@@ -129,6 +133,8 @@ def tried(names: Sequence[str], jobs: int) -> dict[str, str]:
             while not runner.has_capacity():
                 take()
             tests = state().tests_by_mangled_function_name.get(mangled_name_from_mutant_name(name), set())
+            shared = tuple(file for file in SHARED if any(test.startswith(file) for test in tests))
+            tests |= {test for test in state().duration_by_test if test.startswith(shared)} if shared else set()
             runner.submit(name, sorted(tests, key=lambda test: state().duration_by_test[test]), 2 * PATIENCE, 0)
         runner.signal_work_complete()
         while runner.pending_count():
