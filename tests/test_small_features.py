@@ -169,7 +169,7 @@ def test_declared_types_have_a_name_in_the_engine_and_one_in_the_file(tmp_path: 
     query = queries_of(tmp_path, [('SELECT id AS "i""j", n FROM a', {'i"j': "token", "n": "int64"})])[0]
     assert query.schema == pa.schema([('i"j', pa.string()), ("n", pa.int64())])
     assert query.sql == 'SELECT "id" AS "i""j", "n" FROM "a"'
-    assert query.cast == f'SELECT CAST("i""j" AS VARCHAR) AS "i""j", CAST("n" AS BIGINT) AS "n" FROM ({query.sql}) AS answer'
+    assert query.cast == f'SELECT CAST("i""j" AS VARCHAR) AS "i""j", CAST("n" AS BIGINT) AS "n" FROM ({query.sql}) AS answer'  # noqa: S608
     assert quoted('a"b') == '"a""b"'
 
 
