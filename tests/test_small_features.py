@@ -197,7 +197,8 @@ REFUSED = {
     "SELECT id FROM a": ("missing: i; not declared: id", "", None), "SELECT id AS i, n AS j FROM a": ("not declared: j", "", None),
     "SELECT id AS i, id AS i FROM a": ("another order, or one twice", "", None),
     "SELECT\nsum(w) AS i FROM a": ("sums floats", "sum", 2), "SELECT avg(w + n) AS i FROM a": ("sums floats", "avg", 1),
-    "SELECT sum(w) OVER (PARTITION BY id) AS i FROM a": ("sums floats", "sum", 1), "SELECT sum(n / 2) AS i FROM a": ("sums floats", "sum", 1),
+    "SELECT sum(w) OVER (PARTITION BY id) AS i FROM a": ("sums floats", "sum", 1), "SELECT sum(CAST(n AS FLOAT)) AS i FROM a": ("sums floats", "sum", 1),
+    "SELECT sum(n / 2) AS i FROM a": ("sums floats", "sum", 1),
     "SELECT CAST(w AS INT) AS i FROM a": ("casts a fraction", "", None), "SELECT CAST(2.5 AS BIGINT) || CAST(n AS TEXT) AS i FROM a": ("casts a fraction", "", None),
     "SELECT CAST(CAST(w AS DECIMAL(9, 2)) AS TINYINT) AS i FROM a": ("casts a fraction", "", None),
 }  # fmt: skip

@@ -7,6 +7,7 @@ is forked for each mutant, in which the tests that reach the function run until 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import math
 import os
@@ -96,6 +97,19 @@ def chosen(names: Iterable[str], most: int | None, seed: int) -> list[str]:
         count = len(own) if most is None else max(FEWEST, math.ceil(most * len(own) / total))
         found += own if count >= len(own) else chance.sample(own, count)
     return found
+
+
+def source_of(name: str) -> str:
+    """SHA-256 of the module that a mutant is one of."""
+    path = ROOT / Path(*name.rpartition(".")[0].split(".")).with_suffix(".py")
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def known() -> dict[str, str]:
+    """What became of the mutants of the last run, of modules that are the same as then."""
+    told = json.loads((OUT / "mutants.json").read_text(encoding="utf-8"))
+    same = {name for name, sha256 in told["modules"].items() if source_of(name + ".") == sha256}
+    return {own["name"]: own["status"] for own in told["mutants"] if own["name"].rpartition(".")[0] in same}
 
 
 def tried(names: Sequence[str], jobs: int) -> dict[str, str]:
@@ -217,6 +231,7 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=SAMPLE)
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--only", default="*", help="functions, as `strip.edits.*`")
+    parser.add_argument("--survivors", action="store_true", help="those that survived the last run once more; tests were only added since")
     parser.add_argument("--jobs", type=int, default=2)
     given = parser.parse_args()
     began = time.monotonic()
@@ -237,8 +252,10 @@ def main() -> None:
         path_of |= dict.fromkeys(own.exit_code_by_key, path)
     every = [name for name in path_of if fnmatch(function_of(name), given.only)]
     names = chosen(every, None if given.all else given.sample, given.seed)
-    print(f"{len(every)} mutants, {len(names)} to try", flush=True)
-    status = tried(names, given.jobs)
+    before = known() if given.survivors else {}
+    spared = {name: before[name] for name in names if before.get(name) in GONE}
+    print(f"{len(every)} mutants, {len(names) - len(spared)} to try", flush=True)
+    status = spared | tried([name for name in names if name not in spared], given.jobs)
     reasons = load_reasons()
     mutants = []
     for name in sorted(names):
@@ -249,7 +266,7 @@ def main() -> None:
     minutes = (time.monotonic() - began) / 60
     told = {
         "mutmut": version("mutmut"), "python": platform.python_version(), "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "jobs": given.jobs, "seed": None if given.all else given.seed, "minutes": round(minutes, 1), "made": dict(made),
+        "modules": {name.rpartition(".")[0]: source_of(name) for name in names}, "jobs": given.jobs, "seed": None if given.all else given.seed, "minutes": round(minutes, 1), "made": dict(made),
         "mutants": [asdict(mutant) for mutant in mutants],
     }  # fmt: skip
     (OUT / "mutants.json").write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
