@@ -29,7 +29,7 @@ TEXTS = ["".join(some) for count in range(6) for some in itertools.product("AB12
 PATTERNS = [
     "A", "[AB]1", "A|B1", "(A|B1)?2", "A{2}", "[AB]{1,3}", "A{0,2}B", "(?:AB){1,2}", "(A1|B)2{0,1}", "A?B?", "[A-B1]{2}",
     "(?:1[AB]){2}", "[12]{3}A", "(?:A|B)(?:1|2)", "A{0}B", "A{2}?B{1,2}?", "(?:1{2}|A)(?:2|B{2})?", "[AB]{2,3}", "12A|21", "1A1|2",
-    "[12]{2}(?:[12]{2})?", "(AB|B1)", "1(?:21)?",
+    "[12]{2}(?:[12]{2})?", "(AB|B1)", "1(?:21)?", "AB(?:12)?|B1", "B(?:A1|2)", "[AB](?:1|22)A?", "(?:A{1,2}B|1)2",
 ]  # fmt: skip
 AMBIGUOUS = ["A?A?", "(?:A|AA)A?"]
 
@@ -135,6 +135,8 @@ def test_of_many_ways_the_alphabet_alone_tells() -> None:
     assert {"⑫", "㉑", "½", "⒒"} <= set(many.crowds)
     assert {"㎏", "Ⅷ"} & set(many.crowds) == set()
     assert not many.apart
+    assert {"⑫", "㎏"} <= set(Pattern("K?G?(1|22){6}").crowds)
+    assert {"⑫", "㎏"} <= set(Pattern("(1|22){6}(K?G?)").crowds)
     assert set(found(["1111122222", "12121A212", "12121AK"], f"^(?:{many.joined})$")) == {"1111122222", "12121A212", "12121AK"}
     assert found(["11111B"], f"^(?:{many.joined})$") == []
     assert Pattern("[12]{6}A").apart  # one way, of 64 identifiers
