@@ -317,11 +317,12 @@ def test_values_that_do_not_fit_and_ties_stop_the_run_and_are_not_told(city: Cit
     ):  # fmt: skip
         error = city.refusal(sql, kind)
         assert (type(error), error.faults[0].column) == (SourceFailure, column)
-    for sql, line in (
-        ("SELECT\nrow_number() OVER (PARTITION BY person ORDER BY day) AS i FROM a", 2),
-        ("SELECT n AS i FROM a QUALIFY\nlag(n) OVER (ORDER BY day) = 1", 2),
+    for sql, kind, line in (
+        ("SELECT\nrow_number() OVER (PARTITION BY person ORDER BY day) AS i FROM a", "int64", 2),
+        ("SELECT n AS i FROM a QUALIFY\nlag(n) OVER (ORDER BY day) = 1", "int64", 2),
+        ("SELECT lag(person) OVER (ORDER BY day) AS i FROM a", "text", 1),
     ):
-        error = city.refusal(sql)
+        error = city.refusal(sql, kind)
         assert (type(error), error.faults[0].line) == (ConfigurationError, line)
     ordered = "SELECT lag(n) OVER (PARTITION BY person ORDER BY day, id) AS i FROM a"
     city.compute({"f": (ordered, {"i": "int64"})})
