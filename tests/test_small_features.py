@@ -325,7 +325,9 @@ def test_values_that_do_not_fit_and_ties_stop_the_run_and_are_not_told(city: Cit
         error = city.refusal(sql, kind)
         assert (type(error), error.faults[0].line) == (ConfigurationError, line)
     ordered = "SELECT lag(n) OVER (PARTITION BY person ORDER BY day, id) AS i FROM a"
-    city.compute({"f": (ordered, {"i": "int64"})})
+    parted = "SELECT lag(n) OVER (PARTITION BY id ORDER BY day) AS i FROM a"  # equal days, but not of one id
+    city.compute({"f": (ordered, {"i": "int64"}), "g": (parted, {"i": "int64"})})
+    assert pq.read_table(city.out / "g.parquet")["i"].to_pylist() == [None] * 4
     assert pq.read_table(city.out / "f.parquet")["i"].to_pylist() == [None, None, None, 2]
 
 
