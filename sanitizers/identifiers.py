@@ -262,6 +262,7 @@ def as_text(column: pa.Array | pa.ChunkedArray, where: str = "") -> pl.Series:
     cell = pl.col("c")
     if series.dtype.is_float():
         exact = 2 ** {16: 11, 32: 24, 64: 53}[kind.bit_width]
+        cell = cell.cast(pl.Float64)  # polars 2.1 leaves a half-precision 1.5 as it is where it should be rounded
         whole = cell.is_finite() & (cell >= 0) & (cell < exact) & (cell == cell.floor())
         known = pl.when(cell.is_nan()).then(None).when(whole).then(cell.cast(pl.Int64, strict=False).cast(pl.String))
         return frame.select(known.otherwise(pl.when(cell.is_not_null()).then(pl.lit("?"))).alias("c"))["c"]

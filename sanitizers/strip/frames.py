@@ -185,10 +185,11 @@ def _changed(column: pd.Series[Any], before: pa.Array, after: pa.Array) -> pd.Se
         cells[place] = value
     roomy, places = _roomy(column, cells), np.flatnonzero(differs)
     empty = np.array([cell is None for cell in cells])
-    roomy.iloc[places[empty]] = _nothing(column)
+    if empty.any():  # or a null that is put nowhere would change the dtype
+        roomy.iloc[places[empty]] = _nothing(column)
     if not empty.all():
         given = cells[~empty]
-        roomy.iloc[places[~empty]] = given if roomy.dtype == object else given.tolist()
+        roomy.iloc[places[~empty]] = given if roomy.dtype == object else pd.array(given.tolist(), dtype=roomy.dtype)
     return roomy
 
 
@@ -201,11 +202,12 @@ def _nothing(column: pd.Series[Any]) -> object:
 def _differs(before: pa.Array, after: pa.Array) -> np.ndarray:
     if pa.types.is_nested(before.type):
         return np.array([one != other for one, other in zip(before.to_pylist(), after.to_pylist(), strict=True)], bool)
-    emptied = pa.compute.and_(before.is_valid(), after.is_null())
-    other = pa.compute.not_equal(before, after.cast(before.type)).fill_null(False)
+    after = after.cast(before.type)
+    nulls = pa.compute.xor(before.is_null(), after.is_null())
+    other = pa.compute.not_equal(before, after)
     if pa.types.is_floating(before.type):
-        other = pa.compute.and_not(other, pa.compute.is_nan(before).fill_null(False))
-    return np.asarray(pa.compute.or_(emptied, other))
+        other = pa.compute.and_not(other, pa.compute.and_(pa.compute.is_nan(before), pa.compute.is_nan(after)))
+    return np.asarray(pa.compute.or_(nulls, other.fill_null(False)))
 
 
 def _roomy(column: pd.Series[Any], cells: np.ndarray) -> pd.Series[Any]:

@@ -11,11 +11,12 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
+from pydantic import ConfigDict, TypeAdapter
 
 from sanitizers import digest
 from sanitizers.engine.tables import Raw, Table
@@ -27,6 +28,7 @@ from sanitizers.strip.receipt import RECEIPT, SourceCounts
 from sanitizers.strip.roster import ROSTER, part_of, read_part, shared
 
 FORMAT = 1
+_EXACT = ConfigDict(extra="forbid")
 MEMORY, HELD, BARRED = "memory.json", "held", "barred.arrow"
 
 
@@ -40,6 +42,8 @@ class Seen:
     size: int
     changed: int
     sha256: str = ""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
 
     @classmethod
     def at(cls, path: Path, sha256: str = "") -> Seen:
@@ -78,6 +82,8 @@ class File:
     roster: Seen
     counts: SourceCounts
 
+    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
+
 
 @dataclass(frozen=True, repr=False)
 class Memory:
@@ -101,6 +107,8 @@ class Memory:
     files: Mapping[str, File]
     folder: Path = Path()
 
+    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
+
     def __repr__(self) -> str:
         return f"Memory({len(self.files)} files)"
 
@@ -109,9 +117,9 @@ class Memory:
         """Read what is remembered; None where nothing is, or nothing of this release."""
         try:
             told = json.loads((folder / MEMORY).read_text(encoding="utf-8"))
-            if told.pop("format") == FORMAT:
-                files = {name: _file(own) for name, own in told.pop("files").items()}
-                return cls(**told, files=files, folder=folder)
+            if told["format"] == FORMAT:
+                del told["format"]
+                return TypeAdapter(cls).validate_python({**told, "folder": folder})
         except (OSError, ValueError, KeyError, TypeError):
             pass
         return None
@@ -181,8 +189,3 @@ def write_barred(folder: Path, barred: Iterable[pa.RecordBatch]) -> None:
     with pa.OSFile(str(folder / BARRED), "wb") as sink, pa.ipc.new_file(sink, BARRED_SCHEMA) as writer:
         for batch in barred:
             writer.write_batch(batch.cast(BARRED_SCHEMA))
-
-
-def _file(told: dict[str, Any]) -> File:
-    seen = {name: Seen(**told[name]) for name in ("raw", "clean", "roster")}
-    return File(counts=SourceCounts(**told["counts"]), **seen)
