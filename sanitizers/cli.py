@@ -185,6 +185,24 @@ def snapshot(
 # -- everyday ---------------------------------------------------------------------------------------------------------
 
 
+@cli.command("init")
+@click.option("--write", is_flag=True, help="Write what is proposed; nothing that exists is overwritten.")
+@raw_option
+def init_command(raw: Path | None, *, write: bool) -> None:
+    """Propose policy, pipeline and CI for the repository in this folder, as a diff."""
+    from sanitizers.init import propose
+
+    proposed = propose(Path(), raw)
+    if write:
+        proposed.write()
+        told = [f"written: {change.path}" for change in proposed.changes]
+    else:
+        click.echo(proposed.diff(), nl=False)
+        told = ["nothing was written; `sealproof init --write` does it"] if proposed.changes else []
+    for line in [*proposed.notes, *(told or ["nothing is lacking"])]:
+        click.echo(line, err=True)
+
+
 @cli.group("policy")
 def policy_group() -> None:
     """Look at the policy before anything is written."""
