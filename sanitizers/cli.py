@@ -278,6 +278,24 @@ def features(policy_path: Path, clean: Path, out: Path) -> None:
 
 
 @cli.command()
+@click.argument("path", metavar="CHAIN", type=FILE)
+@click.option("--made-by", required=True, help="Name of the step.")
+@click.option("--input", "inputs", type=FILE, multiple=True, required=True, help="File or folder of data it read.")
+@click.option("--output", "outputs", type=FILE, multiple=True, required=True, help="File or folder it wrote.")
+def chain(path: Path, made_by: str, inputs: tuple[Path, ...], outputs: tuple[Path, ...]) -> None:
+    """Write a CHAIN: digests of all data that a step has read and of what it wrote, for the gate."""
+    from sanitizers import digest
+    from sanitizers.publish import check_replaceable
+
+    if not path.name.endswith(digest.CHAIN):
+        raise ConfigurationError(Fault("is no name of a chain", f"let it end in {digest.CHAIN}", where=str(path)))
+    check_replaceable(path, marks=digest.CHAIN_MARKS)
+    read, made = digest.files_at(inputs, but=path), digest.files_at(outputs, but=path)
+    digest.write_chain(path, made_by=made_by, inputs=read, outputs=made)
+    click.echo(f"{made_by}: {len(read)} file(s) read, {len(made)} written", err=True)
+
+
+@cli.command()
 @click.argument("paths", type=FILE, nargs=-1, required=True)
 @policy_option
 @key_option

@@ -40,7 +40,8 @@ def propose(root: Path, raw: Path | None = None) -> Proposed:
         No raw files, only pointers to them, or none with a column that looks like an identifier.
     """
     repository = Repository.read(root.resolve())
-    found = raw_sources(repository, raw)
+    known = repository.policy.raw_folder if repository.policy and repository.policy.raw else None
+    found = raw_sources(repository, raw or known)
     made = drafted(repository, found)
     legacy = legacy_of(repository, found.folder)
     changes = [

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from sanitizers.init.diff import Change, extended
-from sanitizers.init.policy import SNAPSHOT
 from sanitizers.init.repository import OWN, Repository
 
-_GIT = [f"/{OWN}/clean/*", f"!/{OWN}/clean/receipt.json", f"/{OWN}/.*.{OWN}/", f"/{SNAPSHOT}", f"/{SNAPSHOT}.json"]
+_GIT = [f"/{OWN}/clean/*", f"!/{OWN}/clean/receipt.json", f"/{OWN}/.*.{OWN}/"]
 _DVC = [f"/{OWN}/.*.{OWN}/", "__pycache__/", ".ipynb_checkpoints/"]
 
 
@@ -21,7 +20,8 @@ def ignored(repository: Repository, raw: Path) -> list[Change]:
     known = any(out.holds(raw) or (out.path and out.path.is_relative_to(raw)) for out in repository.outs)
     within = raw.is_relative_to(repository.root) and raw != repository.root
     own = [f"/{repository.name_of(raw)}/"] if within and not known and not repository.in_git(raw) else []
-    return [_lacking(repository.root, ".gitignore", [*own, *_GIT]), _lacking(repository.root, ".dvcignore", _DVC)]
+    git = [*own, *_GIT, f"/{repository.snapshot}", f"/{repository.snapshot}.json"]
+    return [_lacking(repository.root, ".gitignore", git), _lacking(repository.root, ".dvcignore", _DVC)]
 
 
 def _lacking(root: Path, name: str, lines: list[str]) -> Change:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,6 @@ import yaml
 
 from sanitizers.check.findings import yaml_line
 from sanitizers.init.diff import Change, Standing
-from sanitizers.init.policy import SNAPSHOT
 from sanitizers.init.repository import KINDS, LEGACY, OWN, PARAMS, PIPELINE, POLICY, Repository
 
 CI = ".github/workflows/sealproof.yml"
@@ -91,8 +91,10 @@ def stages(repository: Repository, raw: Path) -> list[Change]:
     """The stages that ``dvc.yaml`` lacks, put behind those that are there."""
     standing = Standing.of(repository.root, PIPELINE)
     known = standing.content.get("stages") or {}
-    own = _proposed(repository, raw)
-    notes = [f"stage {name} is there already in {PIPELINE}: left as it is" for name in own if name in known]
+    judged, unnamed = _judged(repository, raw)
+    own = _proposed(repository.snapshot, judged)
+    notes = [f"outs of stage {name} are told by DVC alone: name them in {OWN}-gate" for name in unnamed]
+    notes += [f"stage {name} is there already in {PIPELINE}: left as it is" for name in own if name in known]
     new = {name: stage for name, stage in own.items() if name not in known}
     if not new:
         return [standing.left(*notes)]
@@ -101,9 +103,15 @@ def stages(repository: Repository, raw: Path) -> list[Change]:
     return [standing.with_lines(lines, wanted, *notes, place=place)]
 
 
-def _proposed(repository: Repository, raw: Path) -> dict[str, dict[str, Any]]:
-    made = [out for out in repository.outs if out.stage and not out.stage.startswith(f"{OWN}-") and out.text]
-    judged = list(dict.fromkeys(out.text for out in made if _is_judged(out.path, raw) and "${item" not in out.text))
+def _judged(repository: Repository, raw: Path) -> tuple[list[str], list[str]]:
+    """What the stages that are there make, as it is written there; and the stages of which that cannot be told."""
+    made = [out for out in repository.outs if out.stage and not out.stage.startswith(f"{OWN}-")]
+    known = [out.text for out in made if out.path and not _is_raw(out.path, raw)]
+    unnamed = [out.stage for out in made if out.path is None]
+    return list(dict.fromkeys(known)), list(dict.fromkeys(unnamed))
+
+
+def _proposed(snapshot: str, judged: Sequence[str]) -> dict[str, dict[str, Any]]:
     uncached: dict[str, Any] = {"cache": False}
     named = " ".join([CLEAN, *(one if "${" in one else shlex.quote(one) for one in judged)])
     return {
@@ -111,17 +119,17 @@ def _proposed(repository: Repository, raw: Path) -> dict[str, dict[str, Any]]:
             "cmd": f'sealproof register snapshot "{_REGISTER}" --kinds {KINDS} --raw "{_RAW}" --as-of {_AS_OF}',
             "always_changed": True,
             "deps": [KINDS, POLICY, _RAW],
-            "outs": [{SNAPSHOT: uncached}, {f"{SNAPSHOT}.json": uncached}],
+            "outs": [{snapshot: uncached}, {f"{snapshot}.json": uncached}],
         },
         f"{OWN}-strip": {
             "cmd": f'sealproof strip --raw "{_RAW}" --register "{_REGISTER}" --out {CLEAN}',
-            "deps": [POLICY, _RAW, SNAPSHOT],
+            "deps": [POLICY, _RAW, snapshot],
             "outs": [{CLEAN: {**uncached, "persist": True}}],
         },
         f"{OWN}-gate": {
             "cmd": f"sealproof gate {named} --verdict {VERDICT} --exit-zero",
             "always_changed": True,
-            "deps": [POLICY, LEGACY, SNAPSHOT, CLEAN, *judged],
+            "deps": [POLICY, LEGACY, snapshot, CLEAN, *judged],
             "outs": [{VERDICT: uncached}],
         },
         f"{OWN}-report": {
@@ -133,8 +141,8 @@ def _proposed(repository: Repository, raw: Path) -> dict[str, dict[str, Any]]:
     }
 
 
-def _is_judged(path: Path | None, raw: Path) -> bool:
-    return path is None or not (path.is_relative_to(raw) or raw.is_relative_to(path))
+def _is_raw(path: Path, raw: Path) -> bool:
+    return path.is_relative_to(raw) or raw.is_relative_to(path)
 
 
 def _lines(text: str, new: dict[str, dict[str, Any]]) -> tuple[list[str], int | None]:

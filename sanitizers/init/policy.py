@@ -18,10 +18,9 @@ from sanitizers.errors import Fault, NothingChecked, SealproofError
 from sanitizers.identifiers import Kinds
 from sanitizers.init.kinds import SEALED, cells, guesses, is_key, missing_words
 from sanitizers.init.raw import Found, RawSources
-from sanitizers.init.repository import KINDS, LEGACY, OWN, POLICY, Repository
+from sanitizers.init.repository import KINDS, LEGACY, POLICY, SNAPSHOT, Repository
 from sanitizers.scan.columns import Likeness, known_anywhere, likenesses, name_words, shown
 
-SNAPSHOT = f"{OWN}/barred.snap"
 _ROUNDS = 8
 _ABOUT = {"suspect", "perp", "perpetrator", "arrestee", "offender", "defendant"}
 _TEXTS = {"narrative", "note", "notes", "remark", "remarks", "comment", "comments", "description", "text", "details"}

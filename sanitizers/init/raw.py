@@ -99,7 +99,8 @@ def raw_sources(repository: Repository, given: Path | None) -> RawSources:
 
 def _may_be_raw(repository: Repository, path: Path) -> bool:
     within = path.relative_to(repository.root).parts
-    return path.suffix.lower() in SOURCE_FORMS and not repository.made(path) and not set(within) & set(_STORES)
+    made = repository.made(path) and "raw" not in map(str.lower, within)  # a stage may fetch what is raw
+    return path.suffix.lower() in SOURCE_FORMS and not made and not set(within) & set(_STORES)
 
 
 def _folder(repository: Repository, files: Sequence[Path]) -> Path:

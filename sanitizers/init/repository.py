@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sanitizers.documents import parse_yaml, read_text
 from sanitizers.errors import ConfigurationError, Fault, Faults, SourceFailure, gathered
+from sanitizers.policy import Policy
 
 if TYPE_CHECKING:
     from sanitizers.init.raw import RawSources
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 KINDS, POLICY, LEGACY = "kinds.yaml", "sealing.yaml", "legacy.yaml"
 PIPELINE, PARAMS = "dvc.yaml", "params.yaml"
 OWN = "sealproof"
+SNAPSHOT = f"{OWN}/barred.snap"
 _TEMPLATE = re.compile(r"\$\{([\w.\-]+)\}")
 _SHOWN = 3
 
@@ -119,6 +121,22 @@ class Repository:
     def has(self, name: str) -> bool:
         """Whether a file, or a link of that name, is there."""
         return os.path.lexists(self.root / name)
+
+    @cached_property
+    def policy(self) -> Policy | None:
+        """The policy that is there.
+
+        Raises
+        ------
+        ConfigurationError
+            It is none.
+        """
+        return Policy.load(self.root / POLICY) if self.has(POLICY) else None
+
+    @property
+    def snapshot(self) -> str:
+        """Path of the snapshot, as the policy has it."""
+        return self.policy.register_.snapshot if self.policy else SNAPSHOT
 
     def name_of(self, path: Path) -> str:
         """A path as it is told: relative to the top folder, if it lies below."""
