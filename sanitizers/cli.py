@@ -290,7 +290,7 @@ def chain(path: Path, made_by: str, inputs: tuple[Path, ...], outputs: tuple[Pat
     if not path.name.endswith(digest.CHAIN):
         raise ConfigurationError(Fault("is no name of a chain", f"let it end in {digest.CHAIN}", where=str(path)))
     check_replaceable(path, marks=digest.CHAIN_MARKS)
-    read, made = digest.files_at(inputs, but=path), digest.files_at(outputs, but=path)
+    read, made = digest.files_at(inputs), digest.files_at(outputs)
     digest.write_chain(path, made_by=made_by, inputs=read, outputs=made)
     click.echo(f"{made_by}: {len(read)} file(s) read, {len(made)} written", err=True)
 

@@ -45,13 +45,8 @@ def of_folder(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): of_file(path) for path in files}
 
 
-def files_at(paths: Sequence[Path], *, but: Path) -> dict[str, Path]:
-    """Files and all files below folders, by their paths as they are given.
-
-    Parameters
-    ----------
-    but
-        A file that is none of them, though it may lie among them.
+def files_at(paths: Sequence[Path]) -> dict[str, Path]:
+    """Files and all files below folders, by their paths as they are given; chains are not among them.
 
     Raises
     ------
@@ -61,7 +56,7 @@ def files_at(paths: Sequence[Path], *, but: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in paths:
         files = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
-        own = [one for one in files if one.exists() and one.absolute() != but.absolute()]
+        own = [one for one in files if one.exists() and not is_chain(one)]
         if not own:
             raise SourceFailure(Fault("no such file, or nothing in it", "run the step first", where=str(path)))
         found |= {one.as_posix(): one for one in own}

@@ -26,8 +26,7 @@ SHARED = {
     "indictment", "summons",
 }  # fmt: skip
 RECORDS = {
-    "arrest", "booking", "photo", "mugshot", "fingerprint", "voucher", "property", "charge", "stop", "citation",
-    "ticket", "disposition", "lineup",
+    "arrest", "booking", "photo", "mugshot", "fingerprint", "voucher", "citation", "ticket", "disposition",
 }  # fmt: skip
 # What is numbered and names no record: who worked on it, where, and in which row.
 OTHERS = {
@@ -37,6 +36,8 @@ OTHERS = {
 ALONE = {"docket", "nysid", "sid", "cad"}
 SEALED = ("arrest", "booking", "case", "docket")  # what a seal names, the likeliest first
 _LONGEST, _MOST = 40, 0.9
+_FEW, _MANY = 8, 10  # letters that numbers begin with, and how many numbers of each show that there are no others
+_FEWEST = 4  # characters from which on a number tells records apart, and not the lines of one
 _HEX = 16  # characters from which on a text of hexadecimal digits is taken for a random one
 
 
@@ -82,23 +83,32 @@ def guesses(sources: Sequence[Found]) -> list[Guess]:
     """The kinds that raw files hold.
 
     A column counts if its name says that it holds a number of something, and nine tenths of its cells look like one. It
-    makes a kind if what is numbered is known from record systems, if it tells the rows of its source apart, or if two
-    sources have it; a number of persons only then: nothing else would bar one.
+    makes a kind if two sources have it, or if records of that sort are sealed by their number; and where a source would
+    have none, if it tells the rows of its source apart.
     """
     looked = [one for source in sources for one in _looked_at(source)]
     by_words: dict[frozenset[str], list[Looked]] = {}
     for one in sorted(looked, key=lambda one: len(one.words)):
         known = [words for words, own in by_words.items() if words <= one.words and _alike(own[0], one)]
         by_words.setdefault(known[0] if known else one.words, []).append(one)
-    found = []
-    for words, own in by_words.items():
-        name = "_".join([*sorted(words - {NUMBER}), NUMBER])
-        keys = [one for one in own if _tells_apart(sources, one)]
-        shared = len({one.source for one in own}) > 1
-        if shared or (not words & PERSONS and (words & (SHARED | RECORDS) or keys)):
-            pattern, width = pattern_of([form for one in own for form in one.forms])
-            found.append(Guess(name, _scope(words, keys), pattern, width, tuple(own)))
-    return found
+    some = [words for words, own in by_words.items() if _is_kind(words, own)]
+    served = {one.source for words in some for one in by_words[words]}
+    some += [words for words, own in by_words.items()
+             if words not in some and own[0].source not in served and _tells_apart(sources, own[0])]  # fmt: skip
+    return [_guess(sources, words, by_words[words]) for words in some]
+
+
+def _is_kind(words: frozenset[str], own: Sequence[Looked]) -> bool:
+    long = max((len(form) for one in own for form in one.forms), default=_FEWEST) >= _FEWEST
+    shared = len({one.source for one in own}) > 1
+    return long and (shared or bool(words & (SHARED | RECORDS) and not words & PERSONS))
+
+
+def _guess(sources: Sequence[Found], words: frozenset[str], own: Sequence[Looked]) -> Guess:
+    pattern, width = pattern_of([form for one in own for form in one.forms])
+    name = "_".join([*sorted(words - {NUMBER}), NUMBER])
+    keys = [one for one in own if _tells_apart(sources, one)]
+    return Guess(name, _scope(words, keys), pattern, width, tuple(own))
 
 
 def _alike(known: Looked, other: Looked) -> bool:
@@ -199,6 +209,8 @@ def pattern_of(forms: Sequence[str]) -> tuple[str, int | None]:
     --------
     >>> pattern_of(["M17654502", "K17000001"]), pattern_of(["0001234567", "17"]), pattern_of(["A1", "AB12"])
     (('[A-Z][0-9]{8}', None), ('[0-9]{10}', 10), ('[A-Z]{1,2}[0-9]{1,2}', None))
+    >>> pattern_of([f"{letter}{number}" for letter in "KQM" for number in range(100, 200)])
+    ('[KMQ][0-9]{3}', None)
     """
     runs = Counter(map(_runs, forms))
     usual, count = runs.most_common(1)[0] if runs else ("9", 0)
@@ -213,8 +225,15 @@ def pattern_of(forms: Sequence[str]) -> tuple[str, int | None]:
         return f"[0-9]{_times(max(lengths), max(lengths))}", max(lengths) if len(lengths) > 1 else None
     pieces = [re.findall("[A-Z]+|[0-9]+", form) for form in own]
     spans = [[len(piece) for piece in column] for column in zip(*pieces, strict=True)]
-    written = ["[A-Z]" if mark == "A" else "[0-9]" for mark in usual]
+    written = ["[0-9]" if mark == "9" else _letters(pieces, place) for place, mark in enumerate(usual)]
     return "".join(one + _times(min(span), max(span)) for one, span in zip(written, spans, strict=True)), None
+
+
+def _letters(pieces: Sequence[list[str]], place: int) -> str:
+    """The letters that a place takes: where a great many numbers begin with a few, just these."""
+    seen = {letter for own in pieces for letter in own[place]}
+    few = len(seen) <= _FEW and len(pieces) >= _MANY * len(seen)
+    return f"[{''.join(sorted(seen))}]" if few else "[A-Z]"
 
 
 def _times(least: int, most: int) -> str:

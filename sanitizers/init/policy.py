@@ -116,18 +116,19 @@ def _first(repository: Repository, raw: RawSources, kinds: Kinds) -> tuple[_Draf
 
 
 def _named(kinds: Kinds, source: Found) -> dict[str, Likeness]:
-    """The likeliest kind of each column that looks like one; the source's own name says what a bare ``id`` is."""
-    bare = {name: kind for kind in kinds for name in source.rows.column_names if _bare(name, source.name, kind)}
+    """The likeliest kind of each column that looks like one."""
+    known = {name: kind for kind in kinds for name in source.rows.column_names if _means(name, source.name, kind)}
     found: dict[str, Likeness] = {}
-    for one in likenesses(kinds, source.rows, names=bare, missing=("", *_missing(source, source.rows.column_names))):
+    for one in likenesses(kinds, source.rows, names=known, missing=("", *_missing(source, source.rows.column_names))):
         if shown(one.column) == one.column:
             found.setdefault(one.column, one)
     return found
 
 
-def _bare(column: str, source: str, kind: str) -> bool:
-    subject = name_words(source.removesuffix("s"))
-    return name_words(column) == {"number"} and name_words(kind) == subject | {"number"}
+def _means(column: str, source: str, kind: str) -> bool:
+    """Whether a column is named for a kind without saying ``number``; or is the number of what its source holds."""
+    said = name_words(column) - {"number"} or name_words(source.removesuffix("s"))
+    return name_words(kind) == said | {"number"}
 
 
 def _missing(source: Found, columns: Sequence[str]) -> list[str]:
@@ -211,8 +212,7 @@ def _dropping(kinds: Kinds, source: Found, own: Mapping[str, Likeness], key: Seq
     for name, one in own.items():
         if one.kind == _sealed(kinds) and name not in found and not name.endswith("[]") and _filled(source, name):
             found.append(name)
-    persons = [name for name in key if name in own and len(key) == 1]
-    return found or persons or ([next(iter(own))] if not any(n.endswith("[]") for n in own) and len(own) == 1 else [])
+    return found or [name for name in key if name in own and len(key) == 1]
 
 
 def _sealed(kinds: Kinds) -> str:
@@ -235,7 +235,7 @@ def _column(kinds: Kinds, one: Likeness, *, dropping: Sequence[str], elsewhere: 
     if one.column in dropping:
         return {"kind": one.kind, "on_seal": "drop"}
     carries = {"record": "any", "person": "all", "shared": ""}[kinds[one.kind].scope]
-    carried = bool(carries) and one.kind in elsewhere and one.kind != _sealed(kinds)
+    carried = bool(carries) and one.kind in elsewhere and one.kind != _sealed(kinds) and one.why != "values"
     can = carried and (dropping if carries == "any" else len(dropping) == 1)
     return {"kind": one.kind, "on_seal": {"redact": []}} | ({"carries": carries} if can else {})
 
