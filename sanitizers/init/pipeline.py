@@ -98,9 +98,10 @@ def stages(repository: Repository, raw: Path) -> list[Change]:
     new = {name: stage for name, stage in own.items() if name not in known}
     if not new:
         return [standing.left(*notes)]
-    lines, place = _lines(standing.text, new)
+    lines, places = _lines(standing.text, new)
     wanted = {**standing.content, "stages": {**known, **new}}
-    return [standing.with_lines(lines, wanted, *notes, place=place)]
+    tried = [standing.with_lines(lines, wanted, *notes, place=place) for place in places]
+    return [next((change for change in tried if change.changes), tried[-1])]
 
 
 def _judged(repository: Repository, raw: Path) -> tuple[list[str], list[str]]:
@@ -145,8 +146,8 @@ def _is_raw(path: Path, raw: Path) -> bool:
     return path.is_relative_to(raw) or raw.is_relative_to(path)
 
 
-def _lines(text: str, new: dict[str, dict[str, Any]]) -> tuple[list[str], int | None]:
-    """Lines with some more stages, and how many lines of the pipeline stand before them."""
+def _lines(text: str, new: dict[str, dict[str, Any]]) -> tuple[list[str], list[int | None]]:
+    """Lines with some more stages, and how many lines of the pipeline may stand before them, the likeliest first."""
     mapping = _stages_node(text)
     filled = isinstance(mapping, yaml.MappingNode) and mapping.value
     indent = " " * (mapping.value[0][0].start_mark.column if mapping and filled else 2)
@@ -157,7 +158,7 @@ def _lines(text: str, new: dict[str, dict[str, Any]]) -> tuple[list[str], int | 
             listed = key == "outs"
             lines.append(f"{indent}  {key}:" if listed else f"{indent}  {yaml_line(key, value)}")
             lines += [f"{indent}    - {_item(out)}" for out in value] if listed else []
-    return (["stages:", *lines], None) if mapping is None else (lines, _behind(mapping, text))
+    return (["stages:", *lines], [None]) if mapping is None else (lines, _behind(mapping, text))
 
 
 def _item(out: str | dict[str, Any]) -> str:
@@ -170,10 +171,13 @@ def _stages_node(text: str) -> yaml.Node | None:
     return next((value for key, value in pairs if key.value == "stages"), None)
 
 
-def _behind(mapping: yaml.Node, text: str) -> int:
-    """Number of lines up to the end of a block, without what only stands before the next one."""
-    stop = mapping.end_mark.line + (mapping.end_mark.column > 0)
+def _behind(mapping: yaml.Node, text: str) -> list[int | None]:
+    """Numbers of lines up to the end of a block: without what only stands before the next one, and with it.
+
+    What looks like a comment may be the end of a long text.
+    """
+    whole = stop = mapping.end_mark.line + (mapping.end_mark.column > 0)
     lines = text.splitlines()
     while stop > mapping.start_mark.line + 1 and not lines[stop - 1].split("#")[0].strip():
         stop -= 1
-    return stop
+    return [stop, whole]

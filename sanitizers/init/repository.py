@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sanitizers.documents import parse_yaml, read_text
 from sanitizers.errors import ConfigurationError, Fault, Faults, SourceFailure, gathered
+from sanitizers.init.diff import Standing
 from sanitizers.policy import Policy
 
 if TYPE_CHECKING:
@@ -234,8 +235,8 @@ def _added(root: Path, path: Path) -> Iterator[Out]:
 
 
 def _stages(root: Path, path: Path, values: Mapping[str, str]) -> Iterator[tuple[Stage, list[Out]]]:
-    text, told = read_text(path), _told(root, path)
-    content = parse_yaml(text, told) if text.strip() else {}
+    told = _told(root, path)
+    content = Standing.of(root, told).content
     stages = content.get("stages") or {}
     if not isinstance(stages, dict):
         remedy = "write `name: {cmd: …}`"
@@ -284,8 +285,6 @@ def _local(folder: Path, path: str) -> Path | None:
 
 def _values(root: Path) -> dict[str, str]:
     """Values of params.yaml by dotted name, with which stages may be written."""
-    path = root / PARAMS
-    text = read_text(path) if path.is_file() else ""
     found: dict[str, str] = {}
 
     def take(content: Mapping[Any, Any], before: str) -> None:
@@ -295,8 +294,7 @@ def _values(root: Path) -> dict[str, str]:
             else:
                 found[f"{before}{name}"] = str(value)
 
-    if text.strip():
-        take(parse_yaml(text, PARAMS), "")
+    take(Standing.of(root, PARAMS).content, "")
     return found
 
 
