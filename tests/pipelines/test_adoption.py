@@ -19,7 +19,21 @@ from typing import Any
 import pytest
 import yaml
 
+from pipelines.city import write_city
+from sanitizers.check import check_policy
+from sanitizers.gate import judge
+from sanitizers.identifiers import Key, Kinds
+from sanitizers.init import propose
+from sanitizers.keeper import take_snapshot
+from sanitizers.policy import Policy
+from sanitizers.register.feed import read_feed
+from sanitizers.register.history import Register
+from sanitizers.register.rules import Rules
+from sanitizers.register.snapshot import load
+from sanitizers.strip.files import strip_files
+from sanitizers.strip.receipt import Receipt
 from tests.old_repository import DVC_YAML, FEATURES, SEALED, arrest_numbers, write_feed, write_raw, write_work
+from tests.pipelines.conftest import DAY, KEY
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/adopting.md").read_text(encoding="utf-8")
@@ -100,6 +114,32 @@ def keeps(before: bytes, after: bytes) -> bool:
     """Whether a text has all its lines still, in their order; the last one may have got an end."""
     left = iter(after.splitlines())
     return all(line in left for line in before.splitlines())
+
+
+# -- guesses ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("systems", [6, 14])
+def test_the_guesses_hold_on_the_invented_city(systems: int, tmp_path: Path) -> None:
+    """Nothing is left open, every file is read to its end, and no sealed arrest is in what is published as arrests."""
+    write_city(tmp_path / "city", arrests=300, seed=11, as_of=DAY, systems=systems)
+    for name in (".git", ".dvc"):
+        (tmp_path / name).mkdir()
+    propose(tmp_path, tmp_path / "city/raw").write()
+    kinds = Kinds.load(tmp_path / "kinds.yaml")
+    checked = check_policy(tmp_path / "sealing.yaml", kinds)
+    assert (checked.findings, checked.unchecked) == ((), ())
+    policy, key = Policy.load(tmp_path / "sealing.yaml"), Key(KEY)
+    feed, register = read_feed(tmp_path / "city/seal_feed.csv"), Register(tmp_path / "register", kinds=kinds, key=key)
+    register.add(feed, rules=Rules.find("us-ny", tmp_path), delivered_on=DAY)
+    take_snapshot(tmp_path / "register", policy, kinds=kinds, key=key, as_of=DAY, out=tmp_path / "sealproof/barred.snap")
+    snapshot = load(tmp_path / "sealproof/barred.snap")
+    strip_files(policy, snapshot=snapshot, key=key, out=tmp_path / "clean", register=register)
+    verdict = judge([tmp_path / "clean"], policy=policy, snapshot=snapshot, key=key)
+    assert (verdict.verdict, len(verdict.legacy)) == ("clean", 2)
+    counts = Receipt.read(tmp_path / "clean/receipt.json").sources["arrests"]
+    assert isinstance(counts.rows_dropped, int)
+    assert counts.rows_dropped > 50
 
 
 # -- a new repository -------------------------------------------------------------------------------------------------
