@@ -130,8 +130,8 @@ def _scope(words: frozenset[str], keys: Sequence[Looked]) -> Literal["record", "
 def _looked_at(source: Found) -> Iterator[Looked]:
     """Columns whose names say that they hold numbers, and that do."""
     for name in source.rows.column_names:
-        words = name_words(name)
-        if shown(name) != name or words & OTHERS or not (NUMBER in words or words & ALONE):
+        words = frozenset(word for word in name_words(name) if not word.isdigit())
+        if not can_be_named(name) or words & OTHERS or not (NUMBER in words or words & ALONE):
             continue
         texts = cells(source.rows[name])
         if texts is None:
@@ -141,8 +141,13 @@ def _looked_at(source: Found) -> Iterator[Looked]:
         fits = sum(bool(form) and len(form) <= _LONGEST and any(map(str.isdigit, form)) for form in forms)
         if forms and fits < _MOST * len(forms):
             continue
-        subject = words - {NUMBER} or {_singular(source.name)}
+        subject = words - {NUMBER} or name_words(_singular(source.name))
         yield Looked(source.name, f"{name}{mark}", frozenset(subject | {NUMBER}), tuple(filter(None, forms)))
+
+
+def can_be_named(column: str) -> bool:
+    """Whether a policy can name a column as it is called, and whether its name may be told."""
+    return shown(column) == column and not set("[],") & set(column)
 
 
 def cells(column: pa.ChunkedArray) -> pl.Series | None:

@@ -16,7 +16,7 @@ from sanitizers.check import Checked, Proposal, check_policy
 from sanitizers.check.findings import yaml_line
 from sanitizers.errors import Fault, NothingChecked, SealproofError
 from sanitizers.identifiers import Kinds
-from sanitizers.init.kinds import SEALED, cells, guesses, is_key, missing_words
+from sanitizers.init.kinds import SEALED, can_be_named, cells, guesses, is_key, missing_words
 from sanitizers.init.raw import Found, RawSources
 from sanitizers.init.repository import KINDS, LEGACY, POLICY, SNAPSHOT, Repository
 from sanitizers.scan.columns import Likeness, known_anywhere, likenesses, name_words, shown
@@ -90,6 +90,8 @@ def drafted(repository: Repository, raw: RawSources) -> Drafted:
     checked = _mended(draft, kinds, raw.folder)
     notes = [f"{name} holds no column that looks like an identifier, and is no source of the policy" for name in left]
     notes += [f"policy check will say: {finding.fault.column}: {finding.fault.problem}" for finding in checked.findings]
+    unseen = [(fault.where or POLICY, fault.problem) for fault in checked.unchecked]
+    notes += [f"policy check cannot look at {where}: {problem}" for where, problem in unseen]
     return Drafted("" if repository.has(KINDS) else kinds_text, _written(draft), tuple(notes))
 
 
@@ -120,7 +122,7 @@ def _named(kinds: Kinds, source: Found) -> dict[str, Likeness]:
     known = {name: kind for kind in kinds for name in source.rows.column_names if _means(name, source.name, kind)}
     found: dict[str, Likeness] = {}
     for one in likenesses(kinds, source.rows, names=known, missing=("", *_missing(source, source.rows.column_names))):
-        if shown(one.column) == one.column:
+        if can_be_named(one.column.removesuffix("[]")):
             found.setdefault(one.column, one)
     return found
 

@@ -16,7 +16,7 @@ from sanitizers.documents import maybe_cell, other_delimiter
 from sanitizers.engine.forms import SOURCE_FORMS, RawFile, Reading, files_of
 from sanitizers.engine.lines import Keys
 from sanitizers.errors import ConfigurationError, Fault, Faults, NothingChecked, SealproofError, SourceFailure, gathered
-from sanitizers.init.repository import Repository
+from sanitizers.init.repository import Repository, walk
 from sanitizers.scan.sample import sample
 
 # Cells that say "nothing here", as systems write it; whatever else a column holds is not looked at as a word.
@@ -80,21 +80,20 @@ def raw_sources(repository: Repository, given: Path | None) -> RawSources:
         See `sanitizers.init.propose`.
     """
     here = [path for path in repository.files if _may_be_raw(repository, path)]
-    if given is not None:
-        folder = Path(os.path.normpath(given.absolute()))
-        if not folder.is_dir():
-            raise ConfigurationError(Fault("is no folder", "name the folder of the raw files", column="--raw"))
-        here = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SOURCE_FORMS)
-    else:
-        folder = _folder(repository, here)
-    here = [path for path in here if path.is_relative_to(folder)]
-    _stop_at_pointers(repository, folder, here)
+    folder = Path(os.path.normpath(Path.cwd().resolve() / given)) if given else _folder(repository, here)
+    if not folder.is_dir():
+        raise ConfigurationError(Fault("is no folder", "name the folder of the raw files", column="--raw"))
     faults = Faults()
+    within = list(walk(folder, faults))
+    faults.stop(SourceFailure)
+    chosen = within if given else here
+    here = [path for path in chosen if path.is_relative_to(folder) and path.suffix.lower() in SOURCE_FORMS]
+    _stop_at_pointers(repository, folder, here)
     files = [file for path in here if (file := _read(folder, path, faults))]
     faults.stop(SourceFailure)
     sources = tuple(_grouped(folder, files, faults))
     faults.stop(SourceFailure)
-    return RawSources(folder, sources, tuple(_unread(repository, folder)))
+    return RawSources(folder, sources, tuple(_unread(repository, within)))
 
 
 def _may_be_raw(repository: Repository, path: Path) -> bool:
@@ -148,10 +147,9 @@ def _starts(path: Path, mark: bytes) -> bool:
         return False  # told by what reads it
 
 
-def _unread(repository: Repository, folder: Path) -> Iterator[str]:
+def _unread(repository: Repository, files: Sequence[Path]) -> Iterator[str]:
     """Files of the raw folder in forms that no source has."""
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in OTHER and path.is_file())
-    for path in files:
+    for path in (path for path in files if path.suffix.lower() in OTHER):
         database = path.suffix.lower() in (".db", ".sqlite", ".sqlite3", ".duckdb")
         remedy = "declare it under `databases`" if database else "convert it to CSV or Parquet"
         yield f"{repository.name_of(path)} is not read, and no source of the policy; {remedy}"

@@ -103,7 +103,7 @@ class Repository:
         if not (root / ".dvc").is_dir():
             faults.say("is no DVC repository", "run `dvc init`, or go to the top folder of one", where=str(root))
         faults.stop(ConfigurationError)
-        files = tuple(_walk(root, faults))
+        files = tuple(walk(root, faults))
         faults.stop(SourceFailure)
         outs: list[Out] = []
         found: list[Stage] = []
@@ -201,8 +201,8 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
-def _walk(root: Path, faults: Faults) -> Iterator[Path]:
-    """Files below a folder, sorted; a loop of links is walked once."""
+def walk(root: Path, faults: Faults) -> Iterator[Path]:
+    """Files below a folder, sorted, but for hidden ones, environments and sealproof's own; loops are walked once."""
     seen = {os.path.realpath(root)}
 
     def closed(error: OSError) -> None:
