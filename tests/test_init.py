@@ -512,7 +512,9 @@ def test_a_loop_of_links_is_walked_once(repository: Path) -> None:
 
 def test_nothing_of_the_cells_comes_out(repository: Path) -> None:
     """Names of columns that are cells, texts with a canary, a file that is half a header."""
-    (repository / "data/raw/odd.csv").write_text(f"arrest_no,{SEALED},x,note\nK17000001,a,{CANARY},{CANARY} was here too\n")
+    rows = "".join(f"K1700000{place},5550{place}777,{CANARY},{CANARY} was here too\n" for place in range(9))
+    for name in ("odd", "other"):
+        (repository / f"data/raw/{name}.csv").write_text(f"arrest_no,no {SEALED},x,note\n{rows}")
     write_feed(repository / "feed.csv")
     (repository / "seen.ipynb").write_text(notebook(SEALED))
     silent(told(propose(repository)))
