@@ -378,6 +378,18 @@ def test_raw_files_in_git_and_in_dvc_are_told(repository: Path) -> None:
     assert "/data/raw/" not in texts(propose(repository))[".gitignore"].splitlines()
 
 
+def test_raw_files_that_a_stage_fetches_are_raw_and_not_judged(repository: Path) -> None:
+    fetch = "stages:\n  fetch:\n    cmd: get\n    outs: [data/raw]\n  ages:\n    cmd: x\n    deps: [data/raw]\n    outs: ['${out}']\n"
+    (repository / "dvc.yaml").write_text(fetch)
+    (repository / "params.yaml").write_text("out: ages.csv\n")
+    (repository / "ages.csv").write_text("age\n1\n")
+    proposed = propose(repository)
+    assert any("tracked by DVC (dvc.yaml)" in note for note in proposed.notes)
+    stages = yaml.safe_load(texts(proposed)["dvc.yaml"])["stages"]
+    assert stages["sealproof-gate"]["cmd"].split(" --")[0] == "sealproof gate sealproof/clean ${out}"
+    assert yaml.safe_load(texts(proposed)["legacy.yaml"])["files"].keys() == {"ages.csv"}
+
+
 # -- what bad input gets ----------------------------------------------------------------------------------------------
 
 
