@@ -109,8 +109,7 @@ def judge(
     for number, (path, settled) in enumerate(found):
         targets.append(replace(settled or _judge_file(case, path), path=case.names.told(path)))
         progress("judge", number + 1, len(found))
-    apart = [replace(_judge_apart(case, path), path=case.names.told(path)) for path in old]
-    return _verdict(case, targets, apart)
+    return _verdict(case, targets, [replace(_judge_apart(case, path), path=case.names.told(path)) for path in old])
 
 
 def _verdict(case: _Case, targets: Sequence[Target], apart: Sequence[Target]) -> Verdict:
