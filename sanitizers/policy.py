@@ -249,9 +249,10 @@ class Register(Strict):
 
 
 class Gate(Strict):
-    """What the gate passes over, each with a reason that the verdict shows."""
+    """What the gate passes over, each with a reason that the verdict shows, and the list of what it judges apart."""
 
     ignore: dict[str, str] = {}
+    legacy: str | None = Field(default=None, min_length=1)
 
 
 class Policy(Strict):
@@ -268,6 +269,7 @@ class Policy(Strict):
     rules: str
     purpose: Purpose
     register_: Register = Field(alias="register")
+    raw: str | None = Field(default=None, min_length=1)
     publish: dict[str, Literal["token", "plain"]] = {}
     databases: dict[str, Database] = {}
     sources: dict[str, Source] = Field(min_length=1)
@@ -275,6 +277,7 @@ class Policy(Strict):
     outputs: dict[str, Output] = {}
     gate: Gate = Gate()
     folder: Path = Field(default=Path(), exclude=True, repr=False)
+    raw_given: Path | None = Field(default=None, exclude=True, repr=False)
     connections: dict[str, SecretStr] = Field(default={}, exclude=True, repr=False)
 
     @field_validator("databases", "sources", "features", "outputs")
@@ -288,6 +291,15 @@ class Policy(Strict):
     def resolve(self, path: str) -> Path:
         """A path of the policy, relative to the policy's own folder."""
         return self.folder / path
+
+    def resolve_raw(self, path: str) -> Path:
+        """The path of a source or of a database's file, relative to the raw folder."""
+        return self.raw_folder / path
+
+    @property
+    def raw_folder(self) -> Path:
+        """The folder that raw sources lie in: the one that the run names, else what `raw` says, else the policy's."""
+        return self.raw_given or self.resolve(self.raw or "")
 
     def published(self, name: str) -> dict[int, Reference]:
         """References of a source whose identifiers are published as tokens, by their number."""
@@ -314,17 +326,19 @@ class Policy(Strict):
         return hashlib.sha256(self.model_dump_json(by_alias=True).encode()).hexdigest()
 
     @classmethod
-    def load(cls, path: Path, environment: Mapping[str, str] | None = None) -> Policy:
+    def load(cls, path: Path, environment: Mapping[str, str] | None = None, *, raw: Path | None = None) -> Policy:
         """Read a policy and the one it extends.
 
         Parameters
         ----------
         environment
             Where `databases` find the variables that they name, usually `os.environ`. Not needed for anything else.
+        raw
+            The raw folder of this run, in place of the one that the policy names. It is no part of the digest.
         """
         text = documents.read_text(path)
         content = documents.parse_yaml(text, str(path))
-        for key in content.keys() & {"folder", "connections"}:
+        for key in content.keys() & {"folder", "raw_given", "connections"}:
             raise ConfigurationError(Fault("unknown key", "delete it", where=str(path), column=key))
         if "extends" in content:
             content = _merge(_base(str(content["extends"]), path), content)
@@ -332,7 +346,7 @@ class Policy(Strict):
         variables = {own.postgres for own in policy.databases.values() if own.postgres}
         known = environment or {}
         given = {name: SecretStr(known[name]) for name in variables if known.get(name)}
-        policy = policy.model_copy(update={"folder": path.parent, "connections": given})
+        policy = policy.model_copy(update={"folder": path.parent, "raw_given": raw, "connections": given})
         faults = Faults(_shape_faults(policy, str(path)))
         faults.stop(ConfigurationError)
         return policy

@@ -153,9 +153,9 @@ def databases(policy: Policy) -> dict[str, Database]:
     for name in sorted({source.database for source in policy.sources.values() if source.database}):
         own = policy.databases[name]
         if own.sqlite is not None:
-            found[name] = Database(name, "sqlite", str(policy.resolve(own.sqlite)))
+            found[name] = Database(name, "sqlite", str(policy.resolve_raw(own.sqlite)))
         elif own.duckdb is not None:
-            found[name] = Database(name, "duckdb", str(policy.resolve(own.duckdb)))
+            found[name] = Database(name, "duckdb", str(policy.resolve_raw(own.duckdb)))
         elif own.postgres in policy.connections:
             found[name] = Database(name, "postgres", policy.connections[own.postgres].get_secret_value())
         else:
@@ -183,13 +183,13 @@ def raw_files(policy: Policy) -> dict[str, tuple[RawFile, ...]]:
         A source without files, or a file of an unknown form; all together.
     """
     patterns = {name: source.path for name, source in policy.sources.items() if source.path is not None}
-    root = _common([str(policy.resolve(pattern)) for pattern in patterns.values()])
+    root = _common([str(policy.resolve_raw(pattern)) for pattern in patterns.values()])
     faults = Faults()
     found = {}
     for name, pattern in patterns.items():
         source = policy.sources[name]
         with gathered(faults):
-            found[name] = files_of(pattern, source.read, folder=policy.folder, root=root, named=source.named)
+            found[name] = files_of(pattern, source.read, folder=policy.raw_folder, root=root, named=source.named)
     owner: dict[Path, str] = {}
     for name, file in ((name, file) for name, files in found.items() for file in files):
         if owner.setdefault(file.path.resolve(), name) != name:
@@ -212,7 +212,7 @@ def clean_files(policy: Policy, clean: Path, names: Iterable[str] | None = None)
         A source without files; all together.
     """
     patterns = {
-        name: Path(os.path.normpath(policy.resolve(source.path).absolute()))
+        name: Path(os.path.normpath(policy.resolve_raw(source.path).absolute()))
         for name, source in policy.sources.items()
         if source.path is not None
     }

@@ -337,7 +337,7 @@ def _looked_at(column: pa.ChunkedArray, missing: frozenset[str]) -> tuple[str, p
 def _likeness(column: str, texts: pl.Series, name: str, kind: Kind, known: str | None) -> Likeness | None:
     if kind.form is None:
         return None
-    named = known == name or _words(name) <= _words(column)
+    named = known == name or name_words(name) <= name_words(column)
     cells = texts.filter(~texts.str.contains(_DATE))
     forms = canonical(cells, kind if named else kind.model_copy(update={"width": None}))
     share = (len(forms) - forms.null_count()) / len(texts) if len(texts) else 0.0
@@ -348,12 +348,12 @@ def _likeness(column: str, texts: pl.Series, name: str, kind: Kind, known: str |
     return Likeness(column, name, "values", share)
 
 
-def _words(name: str) -> frozenset[str]:
+def name_words(name: str) -> frozenset[str]:
     """Words of a name; what only says that it is a number is one word.
 
     Examples
     --------
-    >>> _words("ArrestNo") == _words("arrest_number") == _words("ARREST NUMBER")
+    >>> name_words("ArrestNo") == name_words("arrest_number") == name_words("ARREST NUMBER")
     True
     """
     words = (word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+", name))
