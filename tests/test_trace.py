@@ -377,7 +377,7 @@ def test_links_lead_from_what_drops_a_row_to_what_it_carries_each_once(policy: C
     parts = {"s": [FramePart("s", table)], "t": [FramePart("t", pa.table({"photo": ["1"]}))]}
     with DuckDB() as engine:
         sources = read(engine, told, parts, KINDS, Key(SECRET))
-        links = links_of(engine, sources)
+        links = engine.fetch(links_of(engine, sources))
     kind_of = {"B001": "arrest", "B002": "arrest", "0001": "photo", "P1": "person"}
 
     def row(mode: str, via: str, carrier: str, carried: str) -> dict[str, Any]:
@@ -408,7 +408,7 @@ def test_a_source_of_which_nothing_is_read_is_left_out(policy: Callable[..., Pol
     with DuckDB() as engine:
         sources = read(engine, told, {"s": [], "t": [FramePart("t", pa.table({"photo": ["1"]}))]}, KINDS, Key(SECRET))
         assert list(sources) == ["t"]
-        assert links_of(engine, sources).num_rows == 0
+        assert engine.fetch(links_of(engine, sources)).num_rows == 0
 
 
 # -- numbers of rows --------------------------------------------------------------------------------------------------
