@@ -1,4 +1,4 @@
-# make demo | test | suffolk | soak | bench | lint — each does its own set-up from a bare clone: Python 3.11+, git and make.
+# make demo | test | suffolk | soak | mutants | bench | lint — each does its own set-up from a bare clone: Python 3.11+, git and make.
 PYTHON ?= python3
 BIN := .venv/bin
 SUFFOLK_CSV ?= ../shared/data/suffolk/suff.csv
@@ -10,7 +10,7 @@ export DVC_NO_ANALYTICS = 1
 export GX_ANALYTICS_ENABLED = false
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo suffolk suffolk-input test soak bench lint clean lock
+.PHONY: demo suffolk suffolk-input test soak mutants bench lint clean lock
 
 demo: .venv/ready build/city/ready build/keeper/delivered .dvc/tmp
 	$(BIN)/dvc repro
@@ -27,8 +27,15 @@ test: .venv/ready
 soak: .venv/ready
 	$(BIN)/python -m pytest -m "law or soak" --hypothesis-profile=soak --numprocesses 2 --dist loadfile
 
+# A seeded sample of the mutants of identifiers, trace, strip and features; `make mutants MUTANTS=--all` tries every one.
+mutants: .venv/ready
+	$(BIN)/python tests/mutants/run.py $(MUTANTS)
+
 bench: .venv/ready
 	$(BIN)/python bench/strip.py
+	$(BIN)/python bench/delta.py
+	$(BIN)/python bench/features.py --arrests 600000 --rounds 3
+	$(BIN)/python bench/systems.py --arrests 60000 600000 --rounds 3 --city build/bench/cities
 
 lint: .venv/ready
 	$(BIN)/ruff check .

@@ -1,16 +1,16 @@
 """Stage, the last: return the verdict's exit code."""
 
-import json
 import sys
 
 from pipelines.settings import Settings
+from sanitizers.verdict import Said
 
 
 def main() -> None:
     """Exit with the code of the verdict."""
-    verdict = json.loads((Settings.read().build / "verdict.json").read_text(encoding="utf-8"))
-    print(verdict["verdict"], file=sys.stderr)
-    sys.exit(verdict["exit_code"])
+    said = Said.read(Settings.read().build / "verdict.json")
+    print(said.verdict, file=sys.stderr)
+    sys.exit(said.exit_code)
 
 
 if __name__ == "__main__":

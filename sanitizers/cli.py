@@ -36,6 +36,7 @@ snapshot_option = click.option("--snapshot", "snapshot_path", type=FILE,
 kinds_option = click.option("--kinds", "kinds_path", type=FILE, required=True, help="The register's kinds.yaml.")
 engine_option = click.option("--engine", default="duckdb", show_default=True, metavar="duckdb|spark://HOST:PORT",
                              help="Where it runs.")  # fmt: skip
+raw_option = click.option("--raw", type=FILE, help="Folder of the raw sources, in place of the policy's `raw`.")
 rules_option = click.option("--rules", default="us-ny", show_default=True, help="A shipped rules file, or a path.")
 
 
@@ -162,20 +163,21 @@ def _named(text: str) -> tuple[str, Path]:
 @kinds_option
 @key_option
 @policy_option
+@raw_option
 @click.option("--as-of", callback=_day, default="today", show_default=True, help="Seals in force on this day.")
 @click.option("--known-at", callback=_day, help="As known on this day (for looking back: cannot publish).")
 @click.option("--out", type=FILE, help="The .snap file [default: the policy's].")
 @engine_option
 def snapshot(
-    folder: Path, kinds_path: Path, key_file: Path | None, policy_path: Path, as_of: dt.date, known_at: dt.date | None,
-    out: Path | None, engine: str,
+    folder: Path, kinds_path: Path, key_file: Path | None, policy_path: Path, raw: Path | None, as_of: dt.date,
+    known_at: dt.date | None, out: Path | None, engine: str,
 ) -> None:  # fmt: skip
     """Write the snapshot of a day, closed over the links that the policy's raw sources hold."""
     from sanitizers.identifiers import Kinds
     from sanitizers.keeper import take_snapshot
     from sanitizers.policy import Policy
 
-    policy = Policy.load(policy_path, os.environ)
+    policy = Policy.load(policy_path, os.environ, raw=raw)
     told = take_snapshot(
         folder, policy, kinds=Kinds.load(kinds_path), key=_key(key_file), as_of=as_of, known_at=known_at,
         out=out or policy.resolve(policy.register_.snapshot), engine=engine,
@@ -186,6 +188,24 @@ def snapshot(
 # -- everyday ---------------------------------------------------------------------------------------------------------
 
 
+@cli.command("init")
+@click.option("--write", is_flag=True, help="Write what is proposed; nothing that exists is overwritten.")
+@raw_option
+def init_command(raw: Path | None, *, write: bool) -> None:
+    """Propose policy, pipeline and CI for the repository in this folder, as a diff."""
+    from sanitizers.init import propose
+
+    proposed = propose(Path(), raw)
+    if write:
+        proposed.write()
+        told = [f"written: {change.path}" for change in proposed.changes]
+    else:
+        click.echo(proposed.diff(), nl=False)
+        told = ["nothing was written; `sealproof init --write` does it"] if proposed.changes else []
+    for line in [*proposed.notes, *(told or ["nothing is lacking"])]:
+        click.echo(line, err=True)
+
+
 @cli.group("policy")
 def policy_group() -> None:
     """Look at the policy before anything is written."""
@@ -194,14 +214,15 @@ def policy_group() -> None:
 @policy_group.command()
 @policy_option
 @kinds_option
+@raw_option
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.pass_context
-def check(context: click.Context, policy_path: Path, kinds_path: Path, form: str) -> None:
+def check(context: click.Context, policy_path: Path, kinds_path: Path, raw: Path | None, form: str) -> None:
     """Check the policy against kinds, raw sources and feature queries: exit 0 nothing found, 2 findings."""
     from sanitizers.check import check_policy
     from sanitizers.identifiers import Kinds
 
-    checked = check_policy(policy_path, Kinds.load(kinds_path), os.environ)
+    checked = check_policy(policy_path, Kinds.load(kinds_path), os.environ, raw=raw)
     if form == "json":
         click.echo(checked.to_json(), nl=False)
         context.exit(checked.exit_code)
@@ -211,6 +232,7 @@ def check(context: click.Context, policy_path: Path, kinds_path: Path, form: str
 
 @cli.command()
 @policy_option
+@raw_option
 @key_option
 @snapshot_option
 @click.option("--register", "register_folder", type=FILE, help="The register, for the links that it remembers.")
@@ -219,14 +241,14 @@ def check(context: click.Context, policy_path: Path, kinds_path: Path, form: str
 @click.option("--plan", "plan_only", is_flag=True, help="Tell what would be read and written; write nothing.")
 @engine_option
 def strip(
-    policy_path: Path, key_file: Path | None, snapshot_path: Path | None, register_folder: Path | None, out: Path,
-    keeper: Path | None, *, plan_only: bool, engine: str,
+    policy_path: Path, raw: Path | None, key_file: Path | None, snapshot_path: Path | None,
+    register_folder: Path | None, out: Path, keeper: Path | None, *, plan_only: bool, engine: str,
 ) -> None:  # fmt: skip
     """Strip the raw sources into one folder of clean sources, receipt and roster."""
     from sanitizers.keeper import planned_strip, strip_with_register
     from sanitizers.policy import Policy
 
-    policy = Policy.load(policy_path, os.environ)
+    policy = Policy.load(policy_path, os.environ, raw=raw)
     snapshot, key = _snapshot_path(policy, snapshot_path), _key(key_file)
     if plan_only:
         work = planned_strip(
@@ -264,6 +286,24 @@ def features(policy_path: Path, clean: Path, out: Path, engine: str) -> None:
 
 
 @cli.command()
+@click.argument("path", metavar="CHAIN", type=FILE)
+@click.option("--made-by", required=True, help="Name of the step.")
+@click.option("--input", "inputs", type=FILE, multiple=True, required=True, help="File or folder of data it read.")
+@click.option("--output", "outputs", type=FILE, multiple=True, required=True, help="File or folder it wrote.")
+def chain(path: Path, made_by: str, inputs: tuple[Path, ...], outputs: tuple[Path, ...]) -> None:
+    """Write a CHAIN: digests of all data that a step has read and of what it wrote, for the gate."""
+    from sanitizers import digest
+    from sanitizers.publish import check_replaceable
+
+    if not path.name.endswith(digest.CHAIN):
+        raise ConfigurationError(Fault("is no name of a chain", f"let it end in {digest.CHAIN}", where=str(path)))
+    check_replaceable(path, marks=digest.CHAIN_MARKS)
+    read, made = digest.files_at(inputs), digest.files_at(outputs)
+    digest.write_chain(path, made_by=made_by, inputs=read, outputs=made)
+    click.echo(f"{made_by}: {len(read)} file(s) read, {len(made)} written", err=True)
+
+
+@cli.command()
 @click.argument("paths", type=FILE, nargs=-1, required=True)
 @policy_option
 @key_option
@@ -272,10 +312,11 @@ def features(policy_path: Path, clean: Path, out: Path, engine: str) -> None:
 @click.option("--format", "form", type=click.Choice(["text", "json", "sarif", "junit"]), default="text",
               show_default=True)  # fmt: skip
 @click.option("--verdict", "verdict_path", type=FILE, help="File to write the verdict to, as JSON.")
+@click.option("--exit-zero", is_flag=True, help="Exit 0 once the verdict is written; `enforce` returns its code.")
 @click.pass_context
 def gate(
     context: click.Context, paths: tuple[Path, ...], policy_path: Path, key_file: Path | None,
-    snapshot_path: Path | None, evidence: tuple[Path, ...], form: str, verdict_path: Path | None,
+    snapshot_path: Path | None, evidence: tuple[Path, ...], form: str, verdict_path: Path | None, *, exit_zero: bool,
 ) -> None:  # fmt: skip
     """Judge files and folders: exit 0 clean, 1 contaminated, 3 could not check, 4 nothing checked."""
     from sanitizers.gate import judge
@@ -284,6 +325,9 @@ def gate(
     from sanitizers.register.snapshot import load
     from sanitizers.verdict import MARKS as VERDICT_MARKS
 
+    if exit_zero and verdict_path is None:
+        remedy = "write `--verdict verdict.json`, and let `sealproof enforce verdict.json` return its code"
+        raise ConfigurationError(Fault("a verdict that nobody writes down would be lost", remedy, column="--exit-zero"))
     policy = Policy.load(policy_path)
     if verdict_path is not None:
         check_replaceable(verdict_path, marks=VERDICT_MARKS)
@@ -293,7 +337,25 @@ def gate(
     if verdict_path is not None:
         replace_file(verdict_path, verdict.to_json().encode(), marks=VERDICT_MARKS)
     _show(verdict, form)
-    context.exit(verdict.exit_code)
+    context.exit(0 if exit_zero else verdict.exit_code)
+
+
+@cli.command()
+@click.argument("verdict_path", metavar="VERDICT", type=FILE)
+@policy_option
+@click.pass_context
+def enforce(context: click.Context, verdict_path: Path, policy_path: Path) -> None:
+    """Exit with the code of a VERDICT that the gate has written, as the last stage of a pipeline."""
+    from sanitizers.errors import SourceFailure
+    from sanitizers.policy import Policy
+    from sanitizers.verdict import Said
+
+    said = Said.read(verdict_path)
+    if said.policy != Policy.load(policy_path).digest:
+        remedy = "run `sealproof gate` again"
+        raise SourceFailure(Fault("the verdict was reached under another policy", remedy, where=str(verdict_path)))
+    click.echo(said.verdict, err=True)
+    context.exit(said.exit_code)
 
 
 def _show(verdict: Verdict, form: str) -> None:
@@ -306,7 +368,7 @@ def _show(verdict: Verdict, form: str) -> None:
     elif form == "junit":
         click.echo(to_junit(verdict))
     else:
-        for target in verdict.targets:
+        for target in (*verdict.targets, *verdict.legacy):
             found = "".join(f"\n    {f.column}: {f.count} barred {f.kind}" for f in target.findings)
             reason = f" ({target.reason})" if target.reason else ""
             click.echo(f"{target.verdict:15} {target.path}{reason}{found}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ import pyarrow as pa
 from sanitizers.errors import Fault, SourceFailure
 
 CHAIN, CHAIN_FORMAT = "chain.json", 1
+CHAIN_MARKS = (b'"made_by"', b'"inputs"', b'"outputs"')  # what every chain holds
 _CHAIN_KEYS = {"format", "made_by", "policy", "inputs", "outputs"}
 _SHA256 = re.compile("[0-9a-f]{64}")
 _MODULUS = 2**256
@@ -42,6 +43,24 @@ def of_folder(folder: Path) -> dict[str, str]:
     """SHA-256 of every file below a folder, by its path relative to the folder, sorted."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): of_file(path) for path in files}
+
+
+def files_at(paths: Sequence[Path]) -> dict[str, Path]:
+    """Files and all files below folders, by their paths as they are given; chains are not among them.
+
+    Raises
+    ------
+    SourceFailure
+        One is not there, or is a folder without files.
+    """
+    found: dict[str, Path] = {}
+    for path in paths:
+        files = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
+        own = [one for one in files if one.exists() and not is_chain(one)]
+        if not own:
+            raise SourceFailure(Fault("no such file, or nothing in it", "run the step first", where=str(path)))
+        found |= {one.as_posix(): one for one in own}
+    return found
 
 
 def write_chain(path: Path, *, made_by: str, inputs: Mapping[str, Path], outputs: Mapping[str, Path]) -> None:

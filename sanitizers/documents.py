@@ -91,10 +91,9 @@ def read_text(path: Path) -> str:
     raise ConfigurationError(Fault(problem, "name an existing UTF-8 file", where=str(path)))
 
 
-def line_of(text: str, location: tuple[str | int, ...]) -> int | None:
-    """Line of a key path in YAML text, 1-based; the deepest key that can be found."""
-    found: int | None = None
-    node = yaml.compose(text, Loader=yaml.SafeLoader)
+def lines_in(node: yaml.Node | None, location: Sequence[str | int]) -> list[int]:
+    """Lines of the keys on a path in composed YAML, 1-based, as far as they can be found."""
+    found: list[int] = []
     for part in location:
         if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
             node = node.value[part]
@@ -103,11 +102,11 @@ def line_of(text: str, location: tuple[str | int, ...]) -> int | None:
             if not keys:
                 break
             node = next(value for key, value in node.value if key is keys[0])
-            found = keys[0].start_mark.line + 1
+            found.append(keys[0].start_mark.line + 1)
             continue
         else:
             break
-        found = node.start_mark.line + 1
+        found.append(node.start_mark.line + 1)
     return found
 
 
@@ -206,9 +205,10 @@ def as_model(model: type[T] | Any, content: Any, *, text: str, where: str) -> T:
     try:
         return TypeAdapter(model).validate_python(content)  # type: ignore[no-any-return]
     except ValidationError as error:
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
         for entry in error.errors(include_url=False, include_input=False, include_context=True):
             location = tuple(entry["loc"])
-            line = line_of(text, location)
+            line = next(reversed(lines_in(tree, location)), None)
             key = ".".join(str(part) for part in location)
             if entry["type"] == "extra_forbidden":
                 remedy = nearest(str(location[-1]), _known_keys(model, location))

@@ -29,6 +29,7 @@ from sanitizers.engine.choice import DUCKDB, opened
 from sanitizers.engine.duckdb import DuckDB
 from sanitizers.engine.forms import ROWS, RawFile
 from sanitizers.engine.interrupts import interruptible
+from sanitizers.engine.scanned import quoted
 from sanitizers.engine.spark import CAST, Spark
 from sanitizers.engine.types import survives
 from sanitizers.errors import (
@@ -41,7 +42,7 @@ from sanitizers.errors import (
     SourceFailure,
 )  # fmt: skip
 from sanitizers.policy import Policy
-from sanitizers.queries import TIE, Query, queries, quoted
+from sanitizers.queries import TIE, Query, queries
 from sanitizers.spark_sql import UNFIT, translated
 from sanitizers.strip.receipt import RECEIPT, Receipt
 from sanitizers.trace import clean_files

@@ -31,6 +31,7 @@ from sanitizers.errors import (
 )
 from sanitizers.features import recompute
 from sanitizers.identifiers import Key
+from sanitizers.legacy import Legacy, State
 from sanitizers.policy import Policy, Source
 from sanitizers.queries import stored_as
 from sanitizers.register.snapshot import Snapshot
@@ -100,16 +101,18 @@ def judge(
     if snapshot.age(snapshot.as_of) > policy.register_.warn_after:
         case.warnings.append(f"the register received nothing for {snapshot.age(snapshot.as_of).days} days")
     _gather(case, [*paths, *evidence])
-    found = _targets(paths, policy)
-    case.names.learn(path for path, _ in found)
+    old = _legacy(policy)
+    standing = {os.path.realpath(path) for path, state in old.items() if state == "as listed"}
+    found = [one for one in _targets(paths, policy) if os.path.realpath(one[0]) not in standing]
+    case.names.learn([*(path for path, _ in found), *old])
     targets = []
     for number, (path, settled) in enumerate(found):
         targets.append(replace(settled or _judge_file(case, path), path=case.names.told(path)))
         progress("judge", number + 1, len(found))
-    return _verdict(case, targets)
+    return _verdict(case, targets, [replace(_judge_apart(case, path), path=case.names.told(path)) for path in old])
 
 
-def _verdict(case: _Case, targets: Sequence[Target]) -> Verdict:
+def _verdict(case: _Case, targets: Sequence[Target], apart: Sequence[Target]) -> Verdict:
     said = [target.verdict for target in targets]
     if "contaminated" in said:
         verdict, code = "contaminated", CONTAMINATED
@@ -124,9 +127,7 @@ def _verdict(case: _Case, targets: Sequence[Target]) -> Verdict:
     return Verdict(
         verdict=verdict,  # type: ignore[arg-type]
         exit_code=code,
-        claim=f"holds nothing barred for purpose {case.policy.purpose} under rules {snapshot.rules}"
-        if code == CLEAN
-        else "",
+        claim=_claim(case, apart) if code == CLEAN else "",
         purpose=case.policy.purpose,
         rules=snapshot.rules,
         basis=snapshot.basis,
@@ -139,7 +140,14 @@ def _verdict(case: _Case, targets: Sequence[Target]) -> Verdict:
         targets=tuple(targets),
         not_barred=small,
         warnings=tuple(case.warnings),
+        legacy=tuple(apart),
     )
+
+
+def _claim(case: _Case, apart: Sequence[Target]) -> str:
+    claim = f"holds nothing barred for purpose {case.policy.purpose} under rules {case.snapshot.rules}"
+    old = f"{len(apart)} file(s) older than the first strip" if apart else ""
+    return f"{claim}; this is not said of {old}" if apart else claim
 
 
 # -- which files ------------------------------------------------------------------------------------------------------
@@ -175,7 +183,7 @@ def _walk(folder: Path) -> list[Path]:
 
 
 def _raw_paths(policy: Policy) -> set[Path]:
-    attached = [policy.resolve(own.sqlite or own.duckdb or "") for own in policy.databases.values()]
+    attached = [policy.resolve_raw(own.sqlite or own.duckdb or "") for own in policy.databases.values()]
     found = {Path(os.path.normpath(path.absolute())) for path in attached}
     with suppress(SealproofError):
         found |= {file.path.absolute() for own in raw_files(policy).values() for file in own}
@@ -200,6 +208,25 @@ def _passed_over(path: Path, policy: Policy, raw: set[Path]) -> Target | None:
 def _is_pointer(path: Path) -> bool:
     with path.open("rb") as stream:
         return stream.read(40).startswith(b"version https://git-lfs")
+
+
+# -- what is older than the first strip -------------------------------------------------------------------------------
+
+
+def _legacy(policy: Policy) -> dict[Path, State]:
+    """Files of the policy's legacy list that are still what they were, or of which that cannot be seen."""
+    if policy.gate.legacy is None:
+        return {}
+    legacy = Legacy.load(policy.resolve(policy.gate.legacy))
+    return {legacy.folder / name: state for name, state in legacy.states().items()}
+
+
+def _judge_apart(case: _Case, path: Path) -> Target:
+    """What can be seen of an old file; it is never clean, whatever that is."""
+    target = _judge_file(case, path)
+    seen = "" if target.findings else "nothing barred was seen in it" if target.sha256 else "it could not be looked at"
+    told = "; ".join(filter(None, ["older than the first strip", seen, target.reason]))
+    return replace(target, verdict="legacy", reason=f"{told}; make it again from clean data, or purge it")
 
 
 # -- receipts and chains ----------------------------------------------------------------------------------------------
@@ -345,7 +372,8 @@ def _source_of(case: _Case, path: Path) -> tuple[str, Source] | None:
     for name, source in case.policy.sources.items():
         if source.path is None or path.suffix.lower() != Path(source.path).suffix.lower():
             continue
-        if path.absolute().match(str(case.policy.resolve(source.path).absolute())):
+        pattern = os.path.normpath(case.policy.resolve_raw(source.path).absolute())
+        if Path(os.path.normpath(path.absolute())).match(pattern):
             return name, source
     for strip in case.strips:
         for name, files in clean_files(case.policy, strip.folder).items():

@@ -262,6 +262,7 @@ def as_text(column: pa.Array | pa.ChunkedArray, where: str = "") -> pl.Series:
     cell = pl.col("c")
     if series.dtype.is_float():
         exact = 2 ** {16: 11, 32: 24, 64: 53}[kind.bit_width]
+        cell = cell.cast(pl.Float64)  # polars 2.1 leaves a half-precision 1.5 as it is where it should be rounded
         whole = cell.is_finite() & (cell >= 0) & (cell < exact) & (cell == cell.floor())
         known = pl.when(cell.is_nan()).then(None).when(whole).then(cell.cast(pl.Int64, strict=False).cast(pl.String))
         return frame.select(known.otherwise(pl.when(cell.is_not_null()).then(pl.lit("?"))).alias("c"))["c"]
@@ -288,22 +289,27 @@ def _check_utf8(column: pa.Array, where: str) -> None:
 # -- from texts to canonical forms ------------------------------------------------------------------------------------
 
 
-def _loose_form(text: pl.Expr) -> pl.Expr:
+def _loose_form(texts: pl.Series) -> pl.Series:
     """NFKC, upper case, whole floats as integers, everything outside ``0-9A-Z`` removed; null where it cannot be."""
-    folded = text.str.normalize("NFKC").str.to_uppercase()
-    trimmed = folded.str.strip_chars()
+    folded = texts.str.normalize("NFKC").str.to_uppercase()
+    squeezed = folded.str.replace_all(r"[^0-9A-Z]", "")
+    loose = squeezed.set(squeezed == "", None)
+    floats = folded.str.contains(r"\.|E[+-]").fill_null(value=False)
+    if not floats.any():
+        return loose
+    return loose.scatter(floats.arg_true(), _loose_float(folded.filter(floats), loose.filter(floats)))
+
+
+def _loose_float(folded: pl.Series, loose: pl.Series) -> pl.Series:
+    """The loose form of texts with a point or an exponent: some are floats."""
+    trimmed = pl.col("f").str.strip_chars()
     decimal = trimmed.str.contains(r"^[+-]?[0-9]*\.[0-9]*$")
     integer = trimmed.str.extract(r"^([0-9]+)\.0*$", 1)
     safe = integer.cast(pl.UInt64, strict=False) < _SAFE_INTEGER
-    exponent = trimmed.str.contains(r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)E[0-9+-]*$") & trimmed.str.contains(r"[.]|E[+-]")
-    squeezed = folded.str.replace_all(r"[^0-9A-Z]", "")
-    return (
-        pl.when(exponent)
-        .then(None)
-        .when(decimal)
-        .then(pl.when(safe.fill_null(value=False)).then(integer))
-        .otherwise(pl.when(squeezed != "").then(squeezed))
-    )
+    exponent = trimmed.str.contains(r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)E[0-9+-]*$")
+    whole = pl.when(safe.fill_null(value=False)).then(integer)
+    own = pl.when(exponent).then(None).when(decimal).then(whole).otherwise(pl.col("c"))
+    return pl.DataFrame({"f": folded, "c": loose}).select(own.alias("c"))["c"]
 
 
 def canonical(texts: pl.Series, kind: Kind) -> pl.Series:
@@ -326,24 +332,18 @@ def canonical(texts: pl.Series, kind: Kind) -> pl.Series:
     fits = texts.str.contains(whole) if not padded else None
     if fits is not None and fits.all():
         return texts
-    loose = _loose_form(pl.col("c"))
+    loose = _loose_form(texts if fits is None else texts.filter(~fits))
     if kind.width:
         loose = loose.str.pad_start(kind.width, "0")
-    checked = pl.when(loose.str.contains(whole)).then(loose).alias("c")
-    if fits is None:
-        return pl.DataFrame({"c": texts}).select(checked)["c"]
-    rest = pl.DataFrame({"c": texts.filter(~fits)}).select(checked)["c"]
-    return texts.clone().scatter((~fits).arg_true(), rest)
+    loose = loose.set(~loose.str.contains(whole), None)
+    return loose if fits is None else texts.clone().scatter((~fits).arg_true(), loose)
 
 
 def _canonical_parts(texts: pl.Series, kind: Kind) -> pl.Series:
     count = len(kind.parts or ())
     parts = pl.DataFrame({"c": texts}).select(pl.col("c").str.split("|").alias("c"))
     right = parts.select(pl.col("c").list.len() == count)["c"]
-    columns = [
-        parts.select(_loose_form(pl.col("c").list.get(i, null_on_oob=True)).alias(f"p{i}"))[f"p{i}"]
-        for i in range(count)
-    ]
+    columns = [_loose_form(parts["c"].list.get(i, null_on_oob=True)).alias(f"p{i}") for i in range(count)]
     joined = pl.DataFrame(columns).select(pl.concat_str(pl.all(), separator="|").alias("c"))["c"]
     return pl.DataFrame({"c": joined, "ok": right}).select(pl.when("ok").then("c").alias("c"))["c"]
 

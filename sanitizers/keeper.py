@@ -30,7 +30,7 @@ def take_snapshot(
     rules = Rules.find(policy.rules, policy.folder)
     with opened(engine) as own:
         if carrying(policy):
-            register.remember(seen_links(own, policy, raw_parts(own, policy), kinds=kinds, key=key))
+            register.remember(seen_links(own, policy, raw_parts(own, policy), kinds=kinds, key=key), own)
         register.snapshot(out, rules=rules, purpose=policy.purpose, as_of=as_of, known_at=known_at, engine=own)
     return load(out)
 

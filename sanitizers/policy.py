@@ -128,13 +128,13 @@ class Source(Strict):
     @cached_property
     def named(self) -> tuple[str, ...]:
         """Every column that the policy names, each once."""
-        names: dict[str, None] = {}
-        for ref in self.references:
-            redaction = ref.redaction
-            names.update(dict.fromkeys(ref.parts))
-            if redaction:
-                names.update(dict.fromkeys([*redaction.redact, *redaction.set]))
-        return tuple(dict.fromkeys([*names, *self.text, *self.primary_key, *self.not_identifiers]))
+        own = [name for ref in self.references for name in (*ref.parts, *ref.redacted)]
+        return tuple(dict.fromkeys([*own, *self.text, *self.primary_key, *self.not_identifiers]))
+
+    @property
+    def redacted(self) -> tuple[str, ...]:
+        """Every column that a seal empties or sets."""
+        return tuple(name for ref in self.references for name in ref.redacted)
 
 
 class Reference(Strict):
@@ -186,6 +186,12 @@ class Reference(Strict):
             return given
         own = tuple(part for part in self.parts if part not in given.set and part not in given.redact)
         return Redaction(redact=(*given.redact, *own), set=given.set)
+
+    @property
+    def redacted(self) -> tuple[str, ...]:
+        """The columns that a seal on it empties or sets."""
+        redaction = self.redaction or Redaction()
+        return (*redaction.redact, *redaction.set)
 
 
 class Feature(Strict):
@@ -243,9 +249,10 @@ class Register(Strict):
 
 
 class Gate(Strict):
-    """What the gate passes over, each with a reason that the verdict shows."""
+    """What the gate passes over, each with a reason that the verdict shows, and the list of what it judges apart."""
 
     ignore: dict[str, str] = {}
+    legacy: str | None = Field(default=None, min_length=1)
 
 
 class Policy(Strict):
@@ -262,6 +269,7 @@ class Policy(Strict):
     rules: str
     purpose: Purpose
     register_: Register = Field(alias="register")
+    raw: str | None = Field(default=None, min_length=1)
     publish: dict[str, Literal["token", "plain"]] = {}
     databases: dict[str, Database] = {}
     sources: dict[str, Source] = Field(min_length=1)
@@ -269,6 +277,7 @@ class Policy(Strict):
     outputs: dict[str, Output] = {}
     gate: Gate = Gate()
     folder: Path = Field(default=Path(), exclude=True, repr=False)
+    raw_given: Path | None = Field(default=None, exclude=True, repr=False)
     connections: dict[str, SecretStr] = Field(default={}, exclude=True, repr=False)
 
     @field_validator("databases", "sources", "features", "outputs")
@@ -282,6 +291,15 @@ class Policy(Strict):
     def resolve(self, path: str) -> Path:
         """A path of the policy, relative to the policy's own folder."""
         return self.folder / path
+
+    def resolve_raw(self, path: str) -> Path:
+        """The path of a source or of a database's file, relative to the raw folder."""
+        return self.raw_folder / path
+
+    @property
+    def raw_folder(self) -> Path:
+        """The folder that raw sources lie in: the one that the run names, else what `raw` says, else the policy's."""
+        return self.raw_given or self.resolve(self.raw or "")
 
     def published(self, name: str) -> dict[int, Reference]:
         """References of a source whose identifiers are published as tokens, by their number."""
@@ -298,11 +316,9 @@ class Policy(Strict):
     def changing(self, name: str) -> list[str]:
         """Names of everything in a source that a strip may change, sorted."""
         source = self.sources[name]
-        redactions = [ref.redaction for ref in source.references if ref.redaction]
-        redacted = [column for own in redactions for column in (*own.redact, *own.set)]
         tokens = [ref.parts[0] for ref in self.published(name).values()]
         lists = [_list_of(ref.parts[0]) for ref in source.references if ref.elements]
-        return sorted({*self.travelling(name), *redacted, *tokens, *lists})
+        return sorted({*self.travelling(name), *source.redacted, *tokens, *lists})
 
     @cached_property
     def digest(self) -> str:
@@ -310,17 +326,19 @@ class Policy(Strict):
         return hashlib.sha256(self.model_dump_json(by_alias=True).encode()).hexdigest()
 
     @classmethod
-    def load(cls, path: Path, environment: Mapping[str, str] | None = None) -> Policy:
+    def load(cls, path: Path, environment: Mapping[str, str] | None = None, *, raw: Path | None = None) -> Policy:
         """Read a policy and the one it extends.
 
         Parameters
         ----------
         environment
             Where `databases` find the variables that they name, usually `os.environ`. Not needed for anything else.
+        raw
+            The raw folder of this run, in place of the one that the policy names. It is no part of the digest.
         """
         text = documents.read_text(path)
         content = documents.parse_yaml(text, str(path))
-        for key in content.keys() & {"folder", "connections"}:
+        for key in content.keys() & {"folder", "raw_given", "connections"}:
             raise ConfigurationError(Fault("unknown key", "delete it", where=str(path), column=key))
         if "extends" in content:
             content = _merge(_base(str(content["extends"]), path), content)
@@ -328,7 +346,7 @@ class Policy(Strict):
         variables = {own.postgres for own in policy.databases.values() if own.postgres}
         known = environment or {}
         given = {name: SecretStr(known[name]) for name in variables if known.get(name)}
-        policy = policy.model_copy(update={"folder": path.parent, "connections": given})
+        policy = policy.model_copy(update={"folder": path.parent, "raw_given": raw, "connections": given})
         faults = Faults(_shape_faults(policy, str(path)))
         faults.stop(ConfigurationError)
         return policy

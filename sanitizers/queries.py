@@ -24,6 +24,7 @@ from sqlglot.parsers.duckdb import DuckDBParser
 
 from sanitizers import digest
 from sanitizers.documents import nearest, read_text
+from sanitizers.engine.scanned import quoted
 from sanitizers.errors import ConfigurationError, Fault, Faults, gathered
 from sanitizers.policy import Feature, Policy
 
@@ -176,17 +177,6 @@ class Query:
         named = (exp.Column, exp.Anonymous)
         lines = [_line(node) for node in self.tree.find_all(*named) if node.name.lower() in {n.lower() for n in names}]
         return lines[0] if len(lines) == 1 else None
-
-
-def quoted(name: str) -> str:
-    """Write a name as SQL does.
-
-    Examples
-    --------
-    >>> print(quoted('say "a"!'))
-    "say ""a""!"
-    """
-    return '"' + name.replace('"', '""') + '"'
 
 
 def queries(policy: Policy) -> dict[str, Query]:
@@ -402,4 +392,4 @@ def _declared(name: str, feature: Feature, faults: Faults) -> dict[str, tuple[st
     return types
 
 
-__all__ = ["FUNCTIONS", "TIE", "Query", "by_place", "parsed", "queries", "quoted", "refused", "stored_as"]
+__all__ = ["FUNCTIONS", "TIE", "Query", "by_place", "parsed", "queries", "refused", "stored_as"]

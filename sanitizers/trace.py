@@ -29,7 +29,7 @@ from sanitizers.engine.types import holds, readable_with_nulls, survives
 from sanitizers.errors import ConfigurationError, Fault, Faults, RegisterFailure, SourceFailure, gathered
 from sanitizers.identifiers import Key, Kinds
 from sanitizers.policy import Policy, Reference, Source
-from sanitizers.register.links import LINK_SCHEMA, closure
+from sanitizers.register.links import BARRED_SCHEMA, LINK_SCHEMA, closure
 from sanitizers.register.snapshot import Snapshot
 
 Parts = Mapping[str, Sequence[Part]]
@@ -101,12 +101,12 @@ class Reach:
     barred
         Held: ``kind, hi, lo, via``, closed over links.
     links
-        Rows of `LINK_SCHEMA` that this run has seen.
+        Held: the rows of `LINK_SCHEMA` that this run has seen.
     """
 
     sources: Mapping[str, Reached]
     barred: ir.Table
-    links: pa.Table
+    links: ir.Table
 
     def __repr__(self) -> str:
         return f"Reach({', '.join(self.sources)})"
@@ -154,9 +154,9 @@ def databases(policy: Policy) -> dict[str, Database]:
     for name in sorted({source.database for source in policy.sources.values() if source.database}):
         own = policy.databases[name]
         if own.sqlite is not None:
-            found[name] = Database(name, "sqlite", str(policy.resolve(own.sqlite)))
+            found[name] = Database(name, "sqlite", str(policy.resolve_raw(own.sqlite)))
         elif own.duckdb is not None:
-            found[name] = Database(name, "duckdb", str(policy.resolve(own.duckdb)))
+            found[name] = Database(name, "duckdb", str(policy.resolve_raw(own.duckdb)))
         elif own.postgres in policy.connections:
             found[name] = Database(name, "postgres", policy.connections[own.postgres].get_secret_value())
         else:
@@ -184,13 +184,13 @@ def raw_files(policy: Policy) -> dict[str, tuple[RawFile, ...]]:
         A source without files, or a file of an unknown form; all together.
     """
     patterns = {name: source.path for name, source in policy.sources.items() if source.path is not None}
-    root = _common([str(policy.resolve(pattern)) for pattern in patterns.values()])
+    root = _common([str(policy.resolve_raw(pattern)) for pattern in patterns.values()])
     faults = Faults()
     found = {}
     for name, pattern in patterns.items():
         source = policy.sources[name]
         with gathered(faults):
-            found[name] = files_of(pattern, source.read, folder=policy.folder, root=root, named=source.named)
+            found[name] = files_of(pattern, source.read, folder=policy.raw_folder, root=root, named=source.named)
     owner: dict[Path, str] = {}
     for name, file in ((name, file) for name, files in found.items() for file in files):
         if owner.setdefault(file.path.resolve(), name) != name:
@@ -213,7 +213,7 @@ def clean_files(policy: Policy, clean: Path, names: Iterable[str] | None = None)
         A source without files; all together.
     """
     patterns = {
-        name: Path(os.path.normpath(policy.resolve(source.path).absolute()))
+        name: Path(os.path.normpath(policy.resolve_raw(source.path).absolute()))
         for name, source in policy.sources.items()
         if source.path is not None
     }
@@ -286,22 +286,16 @@ def _key_faults(faults: Faults, name: str, source: Source, parts: Sequence[Part]
             faults.say("is no field of an object in some lines", remedy, where=where, column=column)
         for column in sorted(told.fields & set(told.names)):
             faults.say("names a key and a field", "rename one where it is written", where=where, column=column)
-        for column, field in itertools.product(_redacted_in(source), source.named):
+        for column, field in itertools.product(source.redacted, source.named):
             if field.startswith(f"{column}.") and field in told.fields:
                 remedy = f"name the fields of `{column}` that are to be emptied"
                 faults.say("holds a field that is named as well", remedy, where=where, column=column)
 
 
-def _redacted_in(source: Source) -> list[str]:
-    redactions = [ref.redaction for ref in source.references if ref.redaction]
-    return [name for own in redactions for name in (*own.redact, *own.set)]
-
-
 def _column_faults(faults: Faults, name: str, source: Source, schema: pa.Schema, tokens: set[str]) -> None:
     for ref in source.references:
         redaction, where = ref.redaction, f"sources.{name}.columns.{ref.name}"
-        also = [*redaction.redact, *redaction.set] if redaction else []
-        for column in dict.fromkeys([*ref.parts, *also]):
+        for column in dict.fromkeys([*ref.parts, *ref.redacted]):
             _named(faults, column, schema, source, where=where)
         for column, value in (redaction.set if redaction else {}).items():
             place = place_of(column, schema)
@@ -398,19 +392,19 @@ def _places(policy: Policy, name: str, schema: pa.Schema) -> dict[str, Place]:
     return {name: place for name in named if (place := place_of(name, schema))}
 
 
-def links_of(engine: Engine, sources: Mapping[str, Read]) -> pa.Table:
-    """Every pair (carrier, carried) that the sources hold, rows of `LINK_SCHEMA`, each once."""
-    pairs = [LINK_SCHEMA.empty_table()]
+def links_of(engine: Engine, sources: Mapping[str, Read]) -> ir.Table:
+    """Every pair (carrier, carried) that the sources hold, rows of `LINK_SCHEMA`, held."""
+    pairs = []
     for read_ in sources.values():
         references = read_.source.references
         for number, carried in enumerate(references):
             for other, carrier in enumerate(references):
                 if carried.column.carries and carrier.drops and other != number:
-                    pairs.append(_pairs(engine, read_, (other, carrier), (number, carried)))
-    return pa.concat_tables(pairs)
+                    pairs.append(_pairs(read_, (other, carrier), (number, carried)))
+    return engine.hold(LINK_SCHEMA.empty_table() if not pairs else pairs[0] if len(pairs) == 1 else ibis.union(*pairs))
 
 
-def _pairs(engine: Engine, read_: Read, carrier: tuple[int, Reference], carried: tuple[int, Reference]) -> pa.Table:
+def _pairs(read_: Read, carrier: tuple[int, Reference], carried: tuple[int, Reference]) -> ir.Table:
     tokens = read_.tokens.filter(read_.tokens.row >= 0)
     left = tokens.filter(tokens.ref == carrier[0]).select("row", from_hi="hi", from_lo="lo")
     right = tokens.filter(tokens.ref == carried[0]).select("row", "hi", "lo")
@@ -420,13 +414,15 @@ def _pairs(engine: Engine, read_: Read, carrier: tuple[int, Reference], carried:
         from_kind=ibis.literal(carrier[1].kind),
         kind=ibis.literal(carried[1].kind),
     )
-    return engine.fetch(pairs.select(*LINK_SCHEMA.names).distinct()).cast(LINK_SCHEMA)
+    return pairs.select(*LINK_SCHEMA.names).distinct()
 
 
-def closed(engine: Engine, snapshot: Snapshot, links: pa.Table | None, seen: pa.Table) -> ir.Table:
-    """The barred set, closed over remembered links and those that were seen; as it is if `links` is None."""
-    barred = engine.hold(snapshot.table())
-    return barred if links is None else closure(engine, barred, engine.hold(pa.concat_tables([links, seen])))
+def closed(
+    engine: Engine, snapshot: Snapshot, links: Iterable[pa.RecordBatch] | None, seen: ir.Table
+) -> ir.Table:
+    """The barred set, held, closed over remembered links and those that were seen; as it is if `links` is None."""
+    barred = engine.hold(snapshot.batches(), BARRED_SCHEMA)
+    return barred if links is None else closure(engine, barred, ibis.union(engine.hold(links, LINK_SCHEMA), seen))
 
 
 def carrying(policy: Policy) -> list[str]:
@@ -434,7 +430,7 @@ def carrying(policy: Policy) -> list[str]:
     return [name for name, own in policy.sources.items() if any(ref.column.carries for ref in own.references)]
 
 
-def seen_links(engine: Engine, policy: Policy, parts: Parts, *, kinds: Kinds, key: Key) -> pa.Table:
+def seen_links(engine: Engine, policy: Policy, parts: Parts, *, kinds: Kinds, key: Key) -> ir.Table:
     """Every link that parts hold, see `links_of`; an engine with workers has them look, each in whole parts.
 
     Raises
@@ -448,12 +444,12 @@ def seen_links(engine: Engine, policy: Policy, parts: Parts, *, kinds: Kinds, ke
     check_columns(policy, parts)
     pieces = [(name, part) for name in carrying(policy) for part in parts[name]]
     work = partial(_links_in, policy=policy, kinds=kinds, secret=key.reveal())
-    found = pa.concat_tables([LINK_SCHEMA.empty_table(), *engine.each(pieces, work)])
-    return found.group_by(LINK_SCHEMA.names).aggregate([]).select(LINK_SCHEMA.names)
+    found = (batch for table in engine.each(pieces, work) for batch in table.to_batches())
+    return engine.hold(found, LINK_SCHEMA)
 
 
 def _links_in(engine: Engine, piece: tuple[str, Part], *, policy: Policy, kinds: Kinds, secret: str) -> pa.Table:
-    return links_of(engine, read_alone(engine, policy, *piece, kinds=kinds, key=Key(secret)))
+    return engine.fetch(links_of(engine, read_alone(engine, policy, *piece, kinds=kinds, key=Key(secret))))
 
 
 def read_alone(engine: Engine, policy: Policy, name: str, part: Part, *, kinds: Kinds, key: Key) -> dict[str, Read]:
@@ -463,8 +459,9 @@ def read_alone(engine: Engine, policy: Policy, name: str, part: Part, *, kinds: 
 
 
 def trace(
-    engine: Engine, policy: Policy, parts: Parts, *, snapshot: Snapshot, key: Key, links: pa.Table | None = None
-) -> Reach:
+    engine: Engine, policy: Policy, parts: Parts, *,
+    snapshot: Snapshot, key: Key, links: Iterable[pa.RecordBatch] | None = None,
+) -> Reach:  # fmt: skip
     """Find what the snapshot's seals reach.
 
     Parameters
@@ -472,8 +469,8 @@ def trace(
     parts
         The files or frames of each source.
     links
-        Links remembered by the register; those of this run are added. With None no link is followed: the snapshot must
-        be closed over every link of the parts.
+        Rows of `LINK_SCHEMA` that the register remembers; those of this run are added. With None no link is followed:
+        the snapshot must be closed over every link of the parts.
 
     Raises
     ------
@@ -500,13 +497,9 @@ def reached_in(engine: Engine, read_: Read, barred: ir.Table, *, kinds: Kinds, k
         The sentinel is not found again.
     """
     references = read_.source.references
-    own = [
-        read_.tokens.filter(read_.tokens.ref == number)
-        .join(barred.filter(barred.kind == ref.kind).drop("kind"), ["hi", "lo"])
-        .select("ref", "row", "pos", "via")
-        for number, ref in enumerate(references)
-    ]
-    found = engine.hold(own[0] if len(own) == 1 else ibis.union(*own))
+    # A token is made of its kind as well: those of two kinds are never equal.
+    own = barred.filter(barred.kind.isin(sorted({ref.kind for ref in references})))
+    found = engine.hold(read_.tokens.join(own, ["hi", "lo"]).select("ref", "row", "pos", "via"))
     _check_sentinels(engine, read_, found)
     hits = found.filter(found.row >= 0)
     going = hits.filter(hits.ref.isin([number for number, ref in enumerate(references) if ref.drops]))

@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from tests.cluster import cluster, master
 
@@ -13,7 +13,10 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DVC_NO_ANALYTICS", "1")
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
-settings.register_profile("default", max_examples=100, deadline=None, print_blob=False, suppress_health_check=SLOW)
+TRIED = [phase for phase in Phase if phase != Phase.explain]  # which traces every line, for minutes
+settings.register_profile(
+    "default", max_examples=100, deadline=None, print_blob=False, phases=TRIED, suppress_health_check=SLOW
+)
 settings.register_profile("soak", settings.get_profile("default"), max_examples=1000)
 settings.load_profile("default")
 

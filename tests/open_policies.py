@@ -124,7 +124,7 @@ def departments(draw: st.DrawFn) -> Department:
         }
         for _ in range(count)
     ]
-    rows["complaints"] = [_complaint(chance, rows["arrests"], has) for _ in range(count)]
+    rows["complaints"] = [_complaint(chance, rows["arrests"], has, cleared=n % 5 < 2) for n in range(count)]
     arrests = {"arrest_number": {"kind": "arrest_number", "on_seal": "drop"}}
     arrests["photo_number"] = {"kind": "photo_number", "on_seal": {"redact": []}}
     arrests["person_id"] = {"kind": "person_id", "on_seal": {"redact": []}, "carries": "all"}
@@ -175,8 +175,9 @@ def departments(draw: st.DrawFn) -> Department:
     return made
 
 
-def _complaint(chance: random.Random, arrests: list[dict[str, Any]], has: dict[str, bool]) -> dict[str, Any]:
-    cleared = chance.random() < 0.4
+def _complaint(
+    chance: random.Random, arrests: list[dict[str, Any]], has: dict[str, bool], *, cleared: bool
+) -> dict[str, Any]:
     arrest = chance.choice(arrests)["arrest_number"]
     row: dict[str, Any] = {
         "complaint_number": f"{chance.randrange(10**11, 10**12)}",
@@ -321,10 +322,10 @@ def mention(draw: st.DrawFn, made: Department) -> Planted:
 
 def given_away(draw: st.DrawFn, made: Department) -> Planted:
     """An officer is named for cleared complaints only, or hardly for others, and stays when the arrest goes."""
-    often, elsewhere = draw(st.sampled_from([(0.6, 0), (1.0, 0), (1.0, 1)]))
+    every, elsewhere = draw(st.sampled_from([(3, 0), (1000, 0), (1000, 1)]))  # 16 of 60: fewer might be chance
     chance = random.Random(draw(st.integers(0, 2**32)))
-    for row in made.rows["complaints"]:
-        there = chance.random() < often if row["cleared_by"] else elsewhere > 0
+    for number, row in enumerate(made.rows["complaints"], start=1):
+        there = number % every > 0 if row["cleared_by"] else elsewhere > 0
         elsewhere -= not row["cleared_by"]
         row["officer"] = chance.choice(["17", "23", CANARY]) if there else None
     return "given away", "sources.complaints.columns.cleared_by"

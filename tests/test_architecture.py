@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = ("sanitizers", "models", "pipelines")
 TOWER = (
     "errors", "documents", "patterns", "identifiers", "digest", "publish", "engine", "register", "policy", "trace",
-    "strip", "queries", "spark_sql", "features", "outputs", "scan", "check", "evidence", "verdict", "gate", "keeper", "prove", "integrations", "lineage",
+    "strip", "queries", "spark_sql", "features", "outputs", "scan", "check", "evidence", "verdict", "legacy", "gate", "keeper", "prove", "integrations", "lineage",
     "init", "report", "cli", "__main__",
 )  # fmt: skip
 # A policy tells how raw files are written, in the words of engine/forms.py; the rest of the engine is not its business.

@@ -34,7 +34,9 @@ from sanitizers.trace import check_columns, raw_parts
 __all__ = ["Checked", "Finding", "Proposal", "check_policy"]
 
 
-def check_policy(path: Path, kinds: Kinds, environment: Mapping[str, str] | None = None) -> Checked:
+def check_policy(
+    path: Path, kinds: Kinds, environment: Mapping[str, str] | None = None, *, raw: Path | None = None
+) -> Checked:
     """Check a policy against kinds, raw sources and feature queries.
 
     Parameters
@@ -43,7 +45,7 @@ def check_policy(path: Path, kinds: Kinds, environment: Mapping[str, str] | None
         The policy.
     kinds
         The register's kinds.
-    environment
+    environment, raw
         See `Policy.load`.
 
     Returns
@@ -56,7 +58,7 @@ def check_policy(path: Path, kinds: Kinds, environment: Mapping[str, str] | None
     ConfigurationError
         The policy is not one: see `Policy.load`.
     """
-    policy = Policy.load(path, environment)
+    policy = Policy.load(path, environment, raw=raw)
     places = Places(path, policy.resolve(policy.extends.partition("@")[0]) if policy.extends else None)
     faults, unchecked = Faults(), Faults()
     with gathered(faults):

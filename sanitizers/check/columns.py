@@ -72,9 +72,8 @@ def _declared(policy: Policy, kinds: Kinds, name: str, likeness: Likeness, rows:
     if source.primary_key == (likeness.column,):
         return Column(kind=likeness.kind, on_seal="drop")
     column = Column(kind=likeness.kind, on_seal=Redaction())
-    with_it = source.model_copy(update={"columns": {**source.columns, likeness.column: column}})
     ref = Reference.of(likeness.column, column)
-    telling = told_by(policy, kinds, with_it, rows, ref)
+    telling = told_by(policy, kinds, source, rows, ref)
     return Column(kind=likeness.kind, on_seal=with_redacted(ref, telling), carries=_carries(policy, kinds, source, ref))
 
 

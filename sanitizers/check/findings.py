@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import yaml
 
-from sanitizers.documents import line_of, read_text
+from sanitizers.documents import lines_in, read_text
 from sanitizers.errors import CLEAN, ConfigurationError, Fault, SourceFailure
 from sanitizers.policy import Column, Redaction
 
@@ -134,27 +134,17 @@ class Places:
     """
 
     def __init__(self, path: Path, base: Path | None = None) -> None:
-        self._texts = {str(one): read_text(one) for one in (path, base) if one is not None}
+        files = [one for one in (path, base) if one is not None]
+        self._trees = {str(one): yaml.compose(read_text(one), Loader=yaml.SafeLoader) for one in files}
 
     def of(self, *keys: str) -> tuple[str, int | None]:
         """File and line of a setting, or of the nearest one around it."""
         for depth in range(len(keys), 0, -1):
-            for where, text in self._texts.items():
-                node = yaml.compose(text, Loader=yaml.SafeLoader)
-                if _reaches(node, keys[:depth]):
-                    return where, line_of(text, keys[:depth])
-        return next(iter(self._texts)), None
-
-
-def _reaches(node: yaml.Node | None, keys: Sequence[str]) -> bool:
-    for key in keys:
-        if not isinstance(node, yaml.MappingNode):
-            return False
-        own = [value for name, value in node.value if isinstance(name, yaml.ScalarNode) and name.value == key]
-        if not own:
-            return False
-        node = own[0]
-    return True
+            for where, tree in self._trees.items():
+                lines = lines_in(tree, keys[:depth])
+                if len(lines) == depth:
+                    return where, lines[-1]
+        return next(iter(self._trees)), None
 
 
 def yaml_line(key: str, value: Any) -> str:
@@ -179,5 +169,3 @@ def column_line(name: str, column: Column, **changed: Any) -> str:
         on_seal = {"redact": list(on_seal.redact)} | ({"set": dict(on_seal.set)} if on_seal.set else {})
     carries = {"carries": given.carries} if given.carries else {}
     return yaml_line(name, {"kind": given.kind, "on_seal": on_seal} | carries)
-
-

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sanitizers.check.findings import Finding, Places, Proposal, column_line
+from sanitizers.engine.places import is_list
 from sanitizers.identifiers import Kinds, as_text, canonical, join_parts
 from sanitizers.policy import Policy, Redaction, Reference, Source
 from sanitizers.scan.columns import CHANCE
@@ -107,7 +108,7 @@ def _filled(column: pa.ChunkedArray, missing: Sequence[str]) -> np.ndarray:
     if pa.types.is_string(whole.type) or pa.types.is_large_string(whole.type):
         absent = pc.is_in(whole, pa.array(["", *missing], whole.type))
         there = pc.and_not(there, absent)
-    elif pa.types.is_list(whole.type) or pa.types.is_large_list(whole.type):
+    elif is_list(whole.type):
         there = pc.and_(there, pc.greater(pc.list_value_length(whole), 0).fill_null(False))
     filled: np.ndarray = there.to_numpy(zero_copy_only=False).astype(bool)
     return filled

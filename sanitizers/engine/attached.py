@@ -117,8 +117,8 @@ def _attached(connection: duckdb.DuckDBPyConnection, database: Database) -> Iter
         connection.execute(f"LOAD '{path}'")
     if make == "sqlite":  # more threads would each have a transaction of their own
         connection.execute("SET sqlite_disable_multithreaded_scans = true")
-    where = "" if make == "postgres" else database.place
-    unreadable = Fault(*_unreachable(make), where=where or f"databases.{database.name}")
+    where = _where(database) if make == "postgres" else database.place
+    unreadable = Fault(*_unreachable(make), where=where)
     place = database.place.replace("'", "''")
     _tried(lambda: connection.execute(f"ATTACH '{place}' AS {_AT} ({kind}READ_ONLY)"), unreadable)
     try:
@@ -156,7 +156,7 @@ def _encoding(connection: duckdb.DuckDBPyConnection, database: Database) -> Iter
     if database.make == "postgres":
         asked = "SELECT current_setting('client_encoding') AS here, current_setting('server_encoding') AS there"
         unreadable = Fault("cannot be asked for its encoding", "try again", where=_where(database))
-        [own] = _rows(connection, "SELECT * FROM postgres_query(?, ?)", [_AT, asked], unreadable)
+        [own] = _asked(connection, database, asked, unreadable)
         if own[0] != "UTF8" or own[1] == "SQL_ASCII":
             remedy = "write client_encoding=UTF8 into the variable; copy a database of SQL_ASCII into one of UTF8"
             yield Fault("may give texts that are no UTF-8", remedy, where=_where(database))
@@ -193,7 +193,7 @@ def _columns(connection: duckdb.DuckDBPyConnection, wanted: Wanted, faults: Faul
     columns = {column: str(kind) for column, kind in types.items()}
     lost = {column for column, kind in types.items() if not _kept(kind)}
     if wanted.database.make == "postgres":
-        own = _asked(connection, wanted, scanned.postgres_types(*_split(wanted)), unreadable)
+        own = _asked(connection, wanted.database, scanned.postgres_types(*_split(wanted)), unreadable)
         columns = {column: told for column, told, _ in own}
         lost |= {column for column, told, enum in own if not (enum or scanned.postgres_keeps(told))}
     if columns.keys() != types.keys():
@@ -204,9 +204,9 @@ def _columns(connection: duckdb.DuckDBPyConnection, wanted: Wanted, faults: Faul
     return columns
 
 
-def _asked(connection: duckdb.DuckDBPyConnection, wanted: Wanted, sql: str, fault: Fault) -> list[tuple[Any, ...]]:
+def _asked(connection: duckdb.DuckDBPyConnection, database: Database, sql: str, fault: Fault) -> list[tuple[Any, ...]]:
     """What a database answers itself, in the transaction that is open."""
-    return _rows(connection, f"SELECT * FROM {wanted.database.make}_query(?, ?)", [_AT, sql], fault)  # noqa: S608
+    return _rows(connection, f"SELECT * FROM {database.make}_query(?, ?)", [_AT, sql], fault)  # noqa: S608
 
 
 def _split(wanted: Wanted) -> tuple[str, str]:
@@ -240,7 +240,7 @@ def _misfits(connection: duckdb.DuckDBPyConnection, wanted: Wanted, columns: Map
     if not tests:
         return
     sql = scanned.selected([test for test, _ in tests.values()], schema, name, make)
-    [counts] = _asked(connection, wanted, sql, _unread(wanted))
+    [counts] = _asked(connection, wanted.database, sql, _unread(wanted))
     for (column, (_, told)), count in zip(tests.items(), counts, strict=True):
         if int(count):
             problem = f"{count} cell(s) are no {told}"
@@ -299,7 +299,7 @@ def _no_texts(
         return
     failed, counts = _unread(wanted), [f"count({scanned.quoted(one)})" for one in texts]
     [held] = _rows(connection, f"SELECT {', '.join(counts)} FROM memory.main.{scanned.quoted(name)}", [], failed)  # noqa: S608
-    [there] = _asked(connection, wanted, scanned.selected(counts, *_split(wanted), "sqlite"), failed)
+    [there] = _asked(connection, wanted.database, scanned.selected(counts, *_split(wanted), "sqlite"), failed)
     for column, own, all_of_them in zip(texts, held, there, strict=True):
         if int(all_of_them) != own:
             problem = f"{int(all_of_them) - own} text(s) are no UTF-8"

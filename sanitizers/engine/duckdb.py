@@ -226,6 +226,7 @@ class DuckDB(Engine):
     def close(self) -> None:
         """See `Engine.close`."""
         self._idle.close()
+        self._raw.interrupt()  # after Ctrl-C a thread may still be in the query, and to close waits until it ends
         self._ibis.disconnect()
         if self._own:
             self._own.cleanup()

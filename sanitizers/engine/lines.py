@@ -56,13 +56,13 @@ class Block:
     def __init__(self, content: bytes, *, where: str, first: int = 1, numbers: np.ndarray | None = None) -> None:
         self._content, self._where, self._first, self._numbers = content, where, first, numbers
         self._bytes = np.frombuffer(content, np.uint8)
+        self._objects: dict[str, tuple[np.ndarray, Block]] = {}
         stops = np.flatnonzero(self._bytes == ord("\n"))
-        starts = np.concatenate([[0], stops[:-1] + 1])
-        self._shown = np.flatnonzero(~_BLANK[self._bytes])
-        low, high = np.searchsorted(self._shown, starts), np.searchsorted(self._shown, stops)
-        full = high > low
+        starts = np.concatenate([[0], stops[:-1] + 1])[: len(stops)]
+        opened, closed = self._trimmed(starts - 1, stops)
+        full = closed > starts
         self._line, self._start, self._stop = np.flatnonzero(full), starts[full], stops[full]
-        self._open, self._close = self._shown[low[full]], self._shown[high[full] - 1]
+        self._open, self._close = opened[full], closed[full] - 1
         self._check_utf8()
         self._places, self._depth = self._structure()
 
@@ -73,6 +73,10 @@ class Block:
     def rows(self) -> int:
         """How many rows it holds."""
         return len(self._start)
+
+    @cached_property
+    def _shown(self) -> np.ndarray:
+        return np.flatnonzero(~_BLANK[self._bytes])
 
     def _check_utf8(self) -> None:
         bad = None
@@ -116,10 +120,11 @@ class Block:
         quotes = np.flatnonzero(self._bytes == ord('"'))
         if b"\\" not in self._content:
             return quotes
-        others = np.flatnonzero(self._bytes != ord("\\"))
-        before = np.searchsorted(others, quotes) - 1
-        last = np.where(before < 0, -1, others[before])
-        real: np.ndarray = quotes[(quotes - last) % 2 == 1]
+        strokes = np.flatnonzero(self._bytes == ord("\\"))
+        first = strokes[np.diff(strokes, prepend=-2) > 1]  # of each run of them
+        after = np.flatnonzero(self._bytes[quotes - 1] == ord("\\"))  # a text has begun before them
+        length = quotes[after] - first[np.searchsorted(first, quotes[after]) - 1]
+        real: np.ndarray = np.delete(quotes, after[length % 2 == 1])
         return real
 
     def check(self) -> None:
@@ -133,10 +138,10 @@ class Block:
         halved = [code for code, name in enumerate(self.names) if _halved(name)]
         if halved:
             raise SourceFailure(self._half(int(self._row[np.isin(self._code, halved)].min())))
-        pairs = pl.DataFrame({"row": self._row, "key": self._code})
-        twice = pairs.filter(pairs.is_duplicated())["row"].to_numpy()
+        pairs = np.sort(self._row * len(self.names) + self._code)
+        twice = pairs[1:][pairs[1:] == pairs[:-1]]
         if len(twice):
-            line = int(self._line[twice.min()])
+            line = int(self._line[twice[0] // len(self.names)])
             raise SourceFailure(self._fault(line, "has a key twice", "keep one, the right one, where it is written"))
 
     @cached_property
@@ -150,7 +155,8 @@ class Block:
 
     @cached_property
     def _row(self) -> np.ndarray:
-        return np.searchsorted(self._stop, self._members[1])
+        ends = np.searchsorted(self._members[1], self._stop)
+        return np.repeat(np.arange(self.rows), np.diff(ends, prepend=0))
 
     @cached_property
     def _values(self) -> tuple[np.ndarray, np.ndarray]:
@@ -159,8 +165,13 @@ class Block:
         return self._trimmed(colon, end)
 
     def _trimmed(self, before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        start = self._shown[np.searchsorted(self._shown, before + 1)]
-        return start, self._shown[np.searchsorted(self._shown, after) - 1] + 1
+        """First and last place of what is no blank between two marks, the last excluded: equal where there is none."""
+        start, end = before + 1, after.copy()
+        if len(wide := np.flatnonzero(_BLANK[self._bytes[start]])):
+            start[wide] = np.append(self._shown, 0)[np.searchsorted(self._shown, start[wide])]
+        if len(wide := np.flatnonzero(_BLANK[self._bytes[end - 1]])):
+            end[wide] = np.append(self._shown, -1)[np.searchsorted(self._shown, end[wide]) - 1] + 1
+        return start, end
 
     @cached_property
     def _keyed(self) -> tuple[tuple[str, ...], np.ndarray]:
@@ -203,7 +214,12 @@ class Block:
         return inner.look(rest) | ({"barred"} if barred else set())
 
     def _inner(self, name: str) -> tuple[np.ndarray, Block]:
-        """Members of a key that are objects, and the objects as lines."""
+        """Members of a key that are objects, and the objects as lines; looked at once, whatever is asked of them."""
+        if name not in self._objects:
+            self._objects[name] = self._objects_of(name)
+        return self._objects[name]
+
+    def _objects_of(self, name: str) -> tuple[np.ndarray, Block]:
         member = self._members_of(name)
         member = member[self._bytes[self._values[0][member]] == ord("{")]
         pieces = self._pieces(*(place[member] for place in self._values)).to_pylist()
@@ -215,11 +231,13 @@ class Block:
         return self._pieces(start, end).cast(pa.large_string())
 
     def _pieces(self, start: np.ndarray, end: np.ndarray) -> pa.Array:
-        """What stands from each start to its end."""
-        ends = np.concatenate([[0], np.cumsum(end - start)]).astype(np.int64)
-        place = np.repeat(start - ends[:-1], end - start) + np.arange(ends[-1])
-        buffers = [None, pa.py_buffer(ends), pa.py_buffer(self._bytes[place])]
-        return pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(start), buffers)
+        """What stands from each start to its end, which is not behind the next start."""
+        marks = np.zeros(2 * len(start) + 1, np.int64)  # of what stands between them, too
+        marks[1::2], marks[2::2] = start, end
+        marks = np.maximum.accumulate(marks)  # nothing is read from elsewhere, whatever has become of the file
+        buffers = [None, pa.py_buffer(marks), pa.py_buffer(self._content)]
+        cut = pa.LargeBinaryArray.from_buffers(pa.large_binary(), 2 * len(start), buffers)
+        return cut.take(pa.array(np.arange(1, 2 * len(start), 2)))
 
     @property
     def lines(self) -> pa.Array:

@@ -36,7 +36,13 @@ _FIRST, _LAST = "0001-01-01 00:00:00+00", "9999-12-31 23:59:59.999999+00"
 
 
 def quoted(name: str) -> str:
-    """A name as SQL writes it."""
+    """A name as SQL writes it.
+
+    Examples
+    --------
+    >>> print(quoted('say "a"!'))
+    "say ""a""!"
+    """
     return '"' + name.replace('"', '""') + '"'
 
 

@@ -12,6 +12,7 @@ from sanitizers.documents import read_text
 from sanitizers.engine.duckdb import DuckDB
 from sanitizers.engine.forms import FORMS, RawFile, Reading
 from sanitizers.engine.interrupts import interruptible
+from sanitizers.engine.scanned import quoted
 from sanitizers.errors import ConfigurationError, Fault
 
 
@@ -54,8 +55,7 @@ def query_feed(sql: Path, sources: Mapping[str, Path]) -> pa.Table:
         connection = engine.confined()
         try:
             for name, table in held.items():
-                quoted = name.replace('"', '""')
-                connection.execute(f'CREATE TEMP VIEW "{quoted}" AS FROM {table.get_name()}')
+                connection.execute(f"CREATE TEMP VIEW {quoted(name)} AS FROM {table.get_name()}")
             with interruptible():
                 return connection.execute(text).to_arrow_table()
         except duckdb.Error as error:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import ibis.expr.types as ir
 import numpy as np
 import polars as pl
 import pyarrow as pa
@@ -171,30 +172,33 @@ class Register:
 
     # -- links --------------------------------------------------------------------------------------------------------
 
-    def links(self) -> pa.Table:
-        """All remembered links, rows of `LINK_SCHEMA`."""
-        tables = [pa.parquet.read_table(path).replace_schema_metadata(None) for path in self._files("links")]
-        return pa.concat_tables([LINK_SCHEMA.empty_table(), *tables])
+    def links(self) -> Iterator[pa.RecordBatch]:
+        """All remembered links, rows of `LINK_SCHEMA`: many more than fit in memory."""
+        for path in self._files("links"):
+            with pa.parquet.ParquetFile(path) as file:
+                for batch in file.iter_batches():
+                    yield batch.replace_schema_metadata(None)
 
     @property
     def link_batches(self) -> int:
         """How many batches of links the register holds; it only grows."""
         return len(self._files("links"))
 
-    def knows(self, links: pa.Table) -> bool:
-        """Whether all of these links are remembered."""
-        if not links.num_rows:
-            return True
-        return _frame(links).join(_frame(self.links()), on=LINK_SCHEMA.names, how="anti").is_empty()
+    def knows(self, links: ir.Table, engine: Engine) -> bool:
+        """Whether all of these links, which the engine holds, are remembered."""
+        return not engine.fetch(self._unknown(links, engine).limit(1)).num_rows
 
-    def remember(self, links: pa.Table) -> int:
-        """Remember links; returns how many are new."""
+    def remember(self, links: ir.Table, engine: Engine) -> int:
+        """Remember links, which the engine holds; returns how many are new."""
         with self._alone():
-            known, given = _frame(self.links()), _frame(links).unique()
-            new = given.join(known, on=LINK_SCHEMA.names, how="anti").sort(LINK_SCHEMA.names)
-            if len(new):
-                self._append("links", new.to_arrow().cast(LINK_SCHEMA), {})
-        return len(new)
+            new = engine.fetch(self._unknown(links, engine).distinct().order_by(LINK_SCHEMA.names)).cast(LINK_SCHEMA)
+            if new.num_rows:
+                self._append("links", new, {})
+        return int(new.num_rows)
+
+    def _unknown(self, links: ir.Table, engine: Engine) -> ir.Table:
+        known = engine.hold(self.links(), LINK_SCHEMA)
+        return links.anti_join(known, LINK_SCHEMA.names)
 
     # -- snapshots ----------------------------------------------------------------------------------------------------
 
@@ -227,7 +231,8 @@ class Register:
             raise RegisterFailure(Fault(fault))
         barring = state.filter(pl.col("statute").replace_strict(bars, return_dtype=pl.Boolean))
         direct = barring.select("kind", "hi", "lo").unique().with_columns(pl.lit("").alias("via"))
-        closed = closure(engine, engine.hold(direct.to_arrow().cast(BARRED_SCHEMA)), engine.hold(self.links()))
+        sealed, links = engine.hold(direct.to_arrow().cast(BARRED_SCHEMA)), engine.hold(self.links(), LINK_SCHEMA)
+        closed = closure(engine, sealed, links)
         spared = state.join(direct, on=["kind", "hi", "lo"], how="anti")
         counts = spared.group_by("statute").agg(pl.struct("kind", "hi", "lo").n_unique().alias("n")).sort("statute")
         deliveries = [dt.date.fromisoformat(self._told(file)["delivered_on"]) for file in self._files("batches")]

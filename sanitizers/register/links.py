@@ -26,7 +26,7 @@ LINK_SCHEMA = pa.schema(
 )
 BARRED_SCHEMA = pa.schema([("kind", pa.string()), ("hi", pa.uint64()), ("lo", pa.uint64()), ("via", pa.string())])
 _ID = ["kind", "hi", "lo"]
-_FROM = [("from_kind", "kind"), ("from_hi", "hi"), ("from_lo", "lo")]
+_TOKEN, _FROM = ["hi", "lo"], [("from_hi", "hi"), ("from_lo", "lo")]  # made of its kind as well: enough to join by
 
 
 def closure(engine: Engine, barred: ir.Table, links: ir.Table) -> ir.Table:
@@ -35,9 +35,9 @@ def closure(engine: Engine, barred: ir.Table, links: ir.Table) -> ir.Table:
     Parameters
     ----------
     barred
-        Rows of `BARRED_SCHEMA`; ``via`` is empty for what is itself sealed.
+        Held rows of `BARRED_SCHEMA`; ``via`` is empty for what is itself sealed.
     links
-        Rows of `LINK_SCHEMA`. With mode ``any`` the target is barred when one carrier is; with ``all`` when it has
+        Held rows of `LINK_SCHEMA`. With mode ``any`` the target is barred when one carrier is; with ``all`` when it has
         carriers and every one of them is barred.
 
     Returns
@@ -47,23 +47,25 @@ def closure(engine: Engine, barred: ir.Table, links: ir.Table) -> ir.Table:
     """
     if not _count(engine, links):
         return barred
-    closed = engine.hold(barred.select(*_ID))
+    closed = own = barred.select(*_ID)
     every = links.filter(links["mode"] == "all")
     while True:
-        new = _reached(closed, links, every).anti_join(closed, _ID)
+        new = _reached(closed, links, every).anti_join(closed, _TOKEN)
         added = engine.hold(new.select(*_ID).distinct())
         if not _count(engine, added):
             break
         closed = engine.hold(ibis.union(closed, added))
-    came_in = _reached(closed, links, every).anti_join(barred, _ID)
+    if closed is own:
+        return barred
+    came_in = _reached(closed, links, every).anti_join(barred, _TOKEN)
     return engine.hold(ibis.union(barred, came_in.group_by(_ID).agg(via=came_in["via"].min())))
 
 
 def _reached(closed: ir.Table, links: ir.Table, every: ir.Table) -> ir.Table:
     """What the barred reach through one link, with that link's name: it depends on the barred set alone."""
     by_any = links.filter(links["mode"] == "any").semi_join(closed, _FROM).select(*_ID, "via")
-    spared = every.anti_join(closed, _FROM).select(*_ID).distinct()
-    return ibis.union(by_any, every.anti_join(spared, _ID).select(*_ID, "via"))
+    spared = every.anti_join(closed, _FROM).select(*_TOKEN).distinct()
+    return ibis.union(by_any, every.anti_join(spared, _TOKEN).select(*_ID, "via"))
 
 
 def _count(engine: Engine, table: ir.Table) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,6 +23,7 @@ from sanitizers.identifiers import Key, Kinds, sentinel_tokens
 from sanitizers.register.links import BARRED_SCHEMA
 
 FORMAT = 1
+_ROWS = 1 << 20  # that are made at a time
 _MARKS, _DATED_MARKS = (b"ARROW1", b"key_fingerprint", b"kinds_digest"), (b'"last_delivery"', b'"digest"')
 _SCHEMA = pa.schema([("hi", pa.uint64()), ("lo", pa.uint64()), ("via", pa.uint16())])
 
@@ -106,22 +107,14 @@ class Snapshot:
             )
             raise RegisterFailure(fault)
 
-    def table(self) -> pa.Table:
-        """The barred set as rows ``kind, hi, lo, via``; sentinels included."""
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The barred set as rows ``kind, hi, lo, via``, some at a time; sentinels included."""
         names = pa.array(self.via, pa.string())
-        pieces = [
-            pa.table(
-                {
-                    "kind": pa.repeat(kind, len(tokens.hi)),
-                    "hi": np.asarray(tokens.hi),
-                    "lo": np.asarray(tokens.lo),
-                    "via": names.take(pa.array(tokens.via)),
-                },
-                schema=BARRED_SCHEMA,
-            )
-            for kind, tokens in self.barred.items()
-        ]
-        return pa.concat_tables(pieces) if pieces else BARRED_SCHEMA.empty_table()
+        for kind, tokens in self.barred.items():
+            for start in range(0, len(tokens.hi), _ROWS):
+                hi, lo, via = (np.asarray(own[start : start + _ROWS]) for own in (tokens.hi, tokens.lo, tokens.via))
+                columns = [pa.repeat(kind, len(hi)), pa.array(hi), pa.array(lo), names.take(pa.array(via))]
+                yield pa.record_batch(columns, schema=BARRED_SCHEMA)
 
 
 def among(hi: np.ndarray, lo: np.ndarray, known_hi: np.ndarray, known_lo: np.ndarray) -> np.ndarray:

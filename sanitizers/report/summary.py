@@ -48,7 +48,7 @@ class Target(_Told):
 
     path: str
     sha256: str | None
-    verdict: Literal["clean", "contaminated", "ambiguous", "not checked", "ignored", "raw, not judged"]
+    verdict: Literal["clean", "contaminated", "ambiguous", "not checked", "ignored", "raw, not judged", "legacy"]
     decided_by: Literal["identifiers compared", "chain", "recomputed", "nothing"]
     findings: tuple[Finding, ...]
     reason: str
@@ -72,6 +72,7 @@ class Verdict(_Told):
     targets: tuple[Target, ...]
     not_barred: dict[str, Count]
     warnings: tuple[str, ...]
+    legacy: tuple[Target, ...] = ()
 
 
 class Step(_Told):
@@ -227,6 +228,9 @@ class Summary:
             numbers = (counts.rows_in, counts.rows_kept, counts.rows_dropped)
             if all(isinstance(n, int) for n in numbers) and counts.rows_in != sum(numbers[1:]):  # type: ignore[arg-type]
                 told.append(f"In the source {name}, rows in are not rows kept and rows dropped together.")
+        if self.verdict.legacy:
+            count = len(self.verdict.legacy)
+            told.append(f"{count} file(s) are older than the first strip; the verdict is not about them.")
         return (*told, *self.verdict.warnings)
 
     @property
@@ -245,7 +249,8 @@ class Summary:
             other = [(name, sha) for name, sha in step.inputs.items() if sha not in self.made_by]
             named += [(f"read by {step.made_by}: {name}", sha) for name, sha in other]
         listed = {sha for _, sha in named}
-        named += [(t.path, t.sha256) for t in self.verdict.targets if t.sha256 and t.sha256 not in listed]
+        judged = (*self.verdict.targets, *self.verdict.legacy)
+        named += [(t.path, t.sha256) for t in judged if t.sha256 and t.sha256 not in listed]
         return tuple(named)
 
 

@@ -29,7 +29,7 @@ import pyarrow as pa
 
 from sanitizers.documents import maybe_cell
 from sanitizers.engine.contract import Lookup, mentions_of
-from sanitizers.engine.places import ELEMENT, Place, place_of
+from sanitizers.engine.places import ELEMENT, Place, is_list, place_of
 from sanitizers.identifiers import (
     TOKEN_PREFIX,
     Key,
@@ -253,6 +253,8 @@ def _unfolded(name: str) -> str:
 
 def _within(part: str, name: str) -> bool:
     return part == name or part.startswith(f"{name}.")
+
+
 def known_anywhere(kinds: Kinds) -> dict[str, Kind]:
     """Kinds with so many identifiers that one is known wherever it stands."""
     return {name: kind for name, kind in kinds.items() if kind.form is not None and kind.possible >= LARGE}
@@ -323,7 +325,7 @@ def _looked_at(column: pa.ChunkedArray, missing: frozenset[str]) -> tuple[str, p
     """Distinct texts of a column, or of the elements of its lists with ``[]``; None where it holds no identifiers."""
     whole: pa.Array = column.combine_chunks()
     mark = ""
-    if pa.types.is_list(whole.type) or pa.types.is_large_list(whole.type):
+    if is_list(whole.type):
         whole, mark = whole.flatten(), "[]"
     held = whole.type.value_type if pa.types.is_dictionary(whole.type) else whole.type
     if not any(is_(held) for is_ in _WRITTEN):
@@ -335,7 +337,7 @@ def _looked_at(column: pa.ChunkedArray, missing: frozenset[str]) -> tuple[str, p
 def _likeness(column: str, texts: pl.Series, name: str, kind: Kind, known: str | None) -> Likeness | None:
     if kind.form is None:
         return None
-    named = known == name or _words(name) <= _words(column)
+    named = known == name or name_words(name) <= name_words(column)
     cells = texts.filter(~texts.str.contains(_DATE))
     forms = canonical(cells, kind if named else kind.model_copy(update={"width": None}))
     share = (len(forms) - forms.null_count()) / len(texts) if len(texts) else 0.0
@@ -346,12 +348,12 @@ def _likeness(column: str, texts: pl.Series, name: str, kind: Kind, known: str |
     return Likeness(column, name, "values", share)
 
 
-def _words(name: str) -> frozenset[str]:
+def name_words(name: str) -> frozenset[str]:
     """Words of a name; what only says that it is a number is one word.
 
     Examples
     --------
-    >>> _words("ArrestNo") == _words("arrest_number") == _words("ARREST NUMBER")
+    >>> name_words("ArrestNo") == name_words("arrest_number") == name_words("ARREST NUMBER")
     True
     """
     words = (word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+", name))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,7 @@ import pyarrow.compute
 
 from sanitizers.engine.contract import Engine
 from sanitizers.engine.places import placed, row_of
-from sanitizers.policy import Redaction, Reference
+from sanitizers.policy import Reference
 from sanitizers.strip.marks import Marks
 from sanitizers.strip.receipt import SourceCounts
 from sanitizers.trace import Reached, each_once
@@ -173,14 +174,14 @@ class _Column:
             survey.share(stayed, stands[stays], prefix[stays])
             if survey.holding:
                 survey.share(held, stands, prefix)
-        return list(map(_joined_prefixes, stayed)), list(map(_joined_prefixes, held)), present
+        return [_joined(own, np.uint64) for own in stayed], [_joined(own, np.uint64) for own in held], present
 
     def _without_token(self, number: int, away: np.ndarray, removed: np.ndarray) -> np.ndarray:
         """How many elements of each clean file have no token; where it is no list, how many rows it has."""
         survey = self.survey
         if not self.ref.elements:
             return np.array(survey.by_file(np.flatnonzero(~survey.marks.gone)))
-        absent = _joined(survey.read.tally.missing.get(number, []))
+        absent = _joined(survey.read.tally.missing.get(number, []), np.int64)
         rows = row_of(absent[~np.isin(absent, removed)])
         return np.array(survey.by_file(rows[~away[rows]]))
 
@@ -200,20 +201,20 @@ class _Column:
     def _emptied_places(self) -> tuple[np.ndarray, np.ndarray]:
         """Row and place (see `placed`) of each element in which a seal empties this column, and of those that go."""
         marks = self.survey.marks
-        cleared, removed = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+        cleared: list[np.ndarray] = []
+        removed: list[np.ndarray] = []
         for number, other in enumerate(self.survey.read.source.references):
             own = placed(marks.row[marks.ref == number], marks.pos[marks.ref == number])
             if other.column.on_seal == "element" and self._same_list(other, self.ref.parts[0]):
                 removed.append(own)
             elif any(self._same_list(other, name) for name in self._covering(other)):
                 cleared.append(own)
-        return np.concatenate([*cleared, *removed]), np.concatenate(removed)
+        return _joined([*cleared, *removed], np.int64), _joined(removed, np.int64)
 
     def _covering(self, other: Reference) -> list[str]:
         """What a reference redacts that this column lies in, or is."""
-        places, redaction = self.survey.read.places, other.redaction or Redaction()
-        named = [*redaction.redact, *redaction.set]
-        return [name for name in named if any(places[name].covers(places[part]) for part in self.ref.parts)]
+        places = self.survey.read.places
+        return [name for name in other.redacted if any(places[name].covers(places[part]) for part in self.ref.parts)]
 
     def _same_list(self, other: Reference, name: str) -> bool:
         """Whether a reference and what it redacts stand in one list: then in the same element only."""
@@ -236,12 +237,8 @@ class _Column:
         return int(self._absent[file])
 
 
-def _joined(rows: Sequence[np.ndarray]) -> np.ndarray:
-    return np.concatenate([np.empty(0, np.int64), *rows])
-
-
-def _joined_prefixes(some: Sequence[np.ndarray]) -> np.ndarray:
-    return np.concatenate([np.empty(0, np.uint64), *some])
+def _joined(some: Sequence[np.ndarray], kind: type[np.integer[Any]]) -> np.ndarray:
+    return np.concatenate([np.empty(0, kind), *some])
 
 
 def _by_kind(found: Iterable[tuple[str, np.ndarray]]) -> dict[str, np.ndarray]:

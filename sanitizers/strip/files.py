@@ -14,7 +14,6 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import ibis.expr.types as ir
-import pyarrow as pa
 
 from sanitizers import digest, publish
 from sanitizers.engine.choice import DUCKDB, opened
@@ -93,8 +92,9 @@ def strip_files(
             run.take_over(memory, work.keep, out)
         receipt = run.receipt(files)
         if notes:
-            write_barred(notes.new, opened_.fetch(barred))
-            run.remember(notes, files, receipt, memory=memory if work.keep else None, linked=known_in(register, links))
+            linked = known_in(opened_, register, links)
+            write_barred(notes.new, opened_.stream(barred))
+            run.remember(notes, files, receipt, memory=memory if work.keep else None, linked=linked)
         _unchanged(before)
     return receipt
 
@@ -152,14 +152,14 @@ class _Run:
         self.forgotten: dict[str, Forgotten] = {}
         self.taken: dict[str, File] = {}
 
-    def forget_here(self, engine: Engine, work: Work, key: Key, *, progress: Progress) -> tuple[ir.Table, pa.Table]:
+    def forget_here(self, engine: Engine, work: Work, key: Key, *, progress: Progress) -> tuple[ir.Table, ir.Table]:
         """Write every clean file that is not taken over, with its part of the roster.
 
         Returns
         -------
         ir.Table
             The barred set, closed over links.
-        Table
+        ir.Table
             Links that were seen.
         """
         count = sum(map(len, work.rewrite.values()))
@@ -172,7 +172,7 @@ class _Run:
                 self.forgotten[done.name] = done
         return reach.barred, reach.links
 
-    def forget_apart(self, engine: Engine, work: Work, key: Key, *, progress: Progress) -> tuple[ir.Table, pa.Table]:
+    def forget_apart(self, engine: Engine, work: Work, key: Key, *, progress: Progress) -> tuple[ir.Table, ir.Table]:
         """The same, by the engine's workers: first they look for links, then each finds and forgets in whole files."""
         policy, kinds, files = self.policy, self.snapshot.kinds, work.rewrite
         count = sum(map(len, files.values()))

@@ -113,7 +113,8 @@ def _check(path: Path, part: Raw, schema: pa.Schema, rows: int) -> None:
     if part.form == "parquet":
         kept, same = pa.parquet.read_metadata(path).num_rows, clean.schema.equals(schema)
     elif part.form == "lines":
-        kept, same = clean.told.rows, set(clean.told.names) <= set(part.schema.names)
+        told = clean.told
+        kept, same = told.rows, set(told.names) <= set(part.schema.names)
     else:
         kept = sum(batch.num_rows for batch in clean.batches(clean.schema.names[:1]))
         same = clean.schema.equals(schema)

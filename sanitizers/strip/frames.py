@@ -7,7 +7,7 @@ kept beneath, see `sanitizers.engine.taking`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,6 @@ from sanitizers.engine.taking import bare, take_rows
 from sanitizers.errors import ConfigurationError, Faults
 from sanitizers.identifiers import Key
 from sanitizers.policy import Policy, Source
-from sanitizers.register.links import LINK_SCHEMA
 from sanitizers.register.snapshot import Snapshot
 from sanitizers.strip.accounts import accounts
 from sanitizers.strip.files import make_receipt
@@ -60,7 +59,7 @@ def strip(
     policy: Policy,
     snapshot: Snapshot,
     key: Key,
-    links: pa.Table | None = None,
+    links: Iterable[pa.RecordBatch] = (),
 ) -> tuple[dict[str, pd.DataFrame], Receipt]:
     """Strip data frames.
 
@@ -69,7 +68,7 @@ def strip(
     frames
         One frame for each source of the policy, by its name. They are not changed.
     links
-        Links that the register remembers, if it is at hand.
+        Links that the register remembers (`Register.links`), if it is at hand.
 
     Returns
     -------
@@ -96,8 +95,7 @@ def strip(
     parts = {name: [_part(name, frames[name], source, faults)] for name, source in policy.sources.items()}
     faults.stop(ConfigurationError)
     with DuckDB() as engine:
-        remembered = LINK_SCHEMA.empty_table() if links is None else links
-        reach = trace(engine, policy, parts, snapshot=snapshot, key=key, links=remembered)
+        reach = trace(engine, policy, parts, snapshot=snapshot, key=key, links=links)
         plans = {name: plan(engine, reached, policy, snapshot.kinds) for name, reached in reach.sources.items()}
         clean = {name: _applied(engine, frames[name], prepared) for name, prepared in plans.items()}
         counts = {name: accounts(engine, own.reached, own.marks)[0].counts for name, own in plans.items()}
@@ -187,10 +185,11 @@ def _changed(column: pd.Series[Any], before: pa.Array, after: pa.Array) -> pd.Se
         cells[place] = value
     roomy, places = _roomy(column, cells), np.flatnonzero(differs)
     empty = np.array([cell is None for cell in cells])
-    roomy.iloc[places[empty]] = _nothing(column)
+    if empty.any():  # or a null that is put nowhere would change the dtype
+        roomy.iloc[places[empty]] = _nothing(column)
     if not empty.all():
         given = cells[~empty]
-        roomy.iloc[places[~empty]] = given if roomy.dtype == object else given.tolist()
+        roomy.iloc[places[~empty]] = given if roomy.dtype == object else pd.array(given.tolist(), dtype=roomy.dtype)
     return roomy
 
 
@@ -203,11 +202,12 @@ def _nothing(column: pd.Series[Any]) -> object:
 def _differs(before: pa.Array, after: pa.Array) -> np.ndarray:
     if pa.types.is_nested(before.type):
         return np.array([one != other for one, other in zip(before.to_pylist(), after.to_pylist(), strict=True)], bool)
-    emptied = pa.compute.and_(before.is_valid(), after.is_null())
-    other = pa.compute.not_equal(before, after.cast(before.type)).fill_null(False)
+    after = after.cast(before.type)
+    nulls = pa.compute.xor(before.is_null(), after.is_null())
+    other = pa.compute.not_equal(before, after)
     if pa.types.is_floating(before.type):
-        other = pa.compute.and_not(other, pa.compute.is_nan(before).fill_null(False))
-    return np.asarray(pa.compute.or_(emptied, other))
+        other = pa.compute.and_not(other, pa.compute.and_(pa.compute.is_nan(before), pa.compute.is_nan(after)))
+    return np.asarray(pa.compute.or_(nulls, other.fill_null(False)))
 
 
 def _roomy(column: pd.Series[Any], cells: np.ndarray) -> pd.Series[Any]:

@@ -11,11 +11,12 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
+from pydantic import ConfigDict, TypeAdapter
 
 from sanitizers import digest
 from sanitizers.engine.tables import Raw, Table
@@ -27,6 +28,7 @@ from sanitizers.strip.receipt import RECEIPT, SourceCounts
 from sanitizers.strip.roster import ROSTER, part_of, read_part, shared
 
 FORMAT = 1
+_EXACT = ConfigDict(extra="forbid")
 MEMORY, HELD, BARRED = "memory.json", "held", "barred.arrow"
 
 
@@ -40,6 +42,8 @@ class Seen:
     size: int
     changed: int
     sha256: str = ""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
 
     @classmethod
     def at(cls, path: Path, sha256: str = "") -> Seen:
@@ -78,6 +82,8 @@ class File:
     roster: Seen
     counts: SourceCounts
 
+    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
+
 
 @dataclass(frozen=True, repr=False)
 class Memory:
@@ -101,6 +107,8 @@ class Memory:
     files: Mapping[str, File]
     folder: Path = Path()
 
+    __pydantic_config__: ClassVar[ConfigDict] = _EXACT
+
     def __repr__(self) -> str:
         return f"Memory({len(self.files)} files)"
 
@@ -109,9 +117,9 @@ class Memory:
         """Read what is remembered; None where nothing is, or nothing of this release."""
         try:
             told = json.loads((folder / MEMORY).read_text(encoding="utf-8"))
-            if told.pop("format") == FORMAT:
-                files = {name: _file(own) for name, own in told.pop("files").items()}
-                return cls(**told, files=files, folder=folder)
+            if told["format"] == FORMAT:
+                del told["format"]
+                return TypeAdapter(cls).validate_python({**told, "folder": folder})
         except (OSError, ValueError, KeyError, TypeError):
             pass
         return None
@@ -156,10 +164,12 @@ class Memory:
         """Prefixes of the tokens that a raw file holds, by kind."""
         return read_part(part_of(self.folder / HELD, name))
 
-    def differing(self, barred: pa.Table) -> dict[str, np.ndarray]:
+    def differing(self, barred: Iterable[pa.RecordBatch]) -> dict[str, np.ndarray]:
         """Prefixes, by kind, of what is barred now and was not, or was and is not, or for another reason."""
         with pa.ipc.open_file(pa.memory_map(str(self.folder / BARRED))) as reader:
-            before, now = pl.from_arrow(reader.read_all()), pl.from_arrow(barred)
+            before, now = (
+                pl.from_arrow(table) for table in (reader.read_all(), pa.Table.from_batches(barred, BARRED_SCHEMA))
+            )
         assert isinstance(before, pl.DataFrame) and isinstance(now, pl.DataFrame)  # noqa: S101, PT018 - for the type checker
         names = BARRED_SCHEMA.names
         both = pl.concat([before.join(now, on=names, how="anti"), now.join(before, on=names, how="anti")])
@@ -174,12 +184,8 @@ def remembered(path: Path) -> list[str]:
     return [RECEIPT, BARRED, *held]
 
 
-def write_barred(folder: Path, barred: pa.Table) -> None:
+def write_barred(folder: Path, barred: Iterable[pa.RecordBatch]) -> None:
     """Keep the barred set."""
-    with pa.OSFile(str(folder / BARRED), "wb") as sink, pa.ipc.new_file(sink, barred.schema) as writer:
-        writer.write_table(barred)
-
-
-def _file(told: dict[str, Any]) -> File:
-    seen = {name: Seen(**told[name]) for name in ("raw", "clean", "roster")}
-    return File(counts=SourceCounts(**told["counts"]), **seen)
+    with pa.OSFile(str(folder / BARRED), "wb") as sink, pa.ipc.new_file(sink, BARRED_SCHEMA) as writer:
+        for batch in barred:
+            writer.write_batch(batch.cast(BARRED_SCHEMA))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
@@ -102,8 +103,8 @@ def changes(engine: Engine, plan_: Plan, part: Part, *, start: int, stop: int) -
     Returns
     -------
     ir.Table or None
-        The texts, whole, by the names that the policy gives them, and `ROW`, for the rows that stay, in any order.
-        None where there are none.
+        The texts, whole, by the names that the policy gives them, and `ROW`, in any order: all rows that stay and of
+        which a text changes, and maybe others. None where there are no texts.
     """
     places = {name: plan_.place(name) for name in plan_.travelling}
     if not places:
@@ -130,8 +131,11 @@ def _changed(rows: ir.Table, plan_: Plan, *, start: int, stop: int) -> ir.Table:
         )
         row = f"sealproof_text_{number}_row"
         rows = rows.left_join(near, rows[ROW] == near[row]).drop(row)
+    source = plan_.reached.read.source
+    some = [texts.may_change(rows[column], plan_.kinds, text.mentions) for column, text in source.text.items()]
+    rows = rows.filter(ibis.or_(*some, *(rows[f"sealproof_text_{number}"].notnull() for number in plan_.patterns)))
     cells: dict[str, ir.Value] = {}
-    for number, (column, text) in enumerate(plan_.reached.read.source.text.items()):
+    for number, (column, text) in enumerate(source.text.items()):
         written = rows[column]
         if number in plan_.patterns:
             written = texts.without_sentences(written, rows[f"sealproof_text_{number}"])

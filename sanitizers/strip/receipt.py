@@ -9,7 +9,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, ConfigDict, TypeAdapter
 
 from sanitizers.errors import Fault, SourceFailure
 
@@ -18,6 +20,15 @@ SMALL = 5
 HIDDEN, WITHHELD = f"under {SMALL}", "withheld"
 RECEIPT = "receipt.json"
 Count = int | str
+_COLUMN: dict[str, Any] = {"kind": str, "on_seal": str, "rows": Count, "by_link": dict}
+
+
+def _column(told: dict[str, Any]) -> dict[str, Any]:
+    """What a receipt that was read tells of a column, and no more."""
+    fits = told.keys() == _COLUMN.keys() and all(isinstance(told[name], kind) for name, kind in _COLUMN.items())
+    if not fits or not all(isinstance(rows, Count) for rows in told["by_link"].values()):
+        raise ValueError("is not what a receipt tells of a column")
+    return told
 
 
 @dataclass(frozen=True)
@@ -43,11 +54,13 @@ class SourceCounts:
     rows_in: Count
     rows_kept: Count
     rows_dropped: Count
-    columns: dict[str, dict[str, Any]]
+    columns: dict[str, Annotated[dict[str, Any], AfterValidator(_column)]]
     texts: dict[str, Count]
     missing: dict[str, Count]
     malformed: Count = 0
     rows_changed: Count = 0
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True)
@@ -64,6 +77,8 @@ class Receipt:
     sources: dict[str, SourceCounts]
     files: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     def public(self) -> Receipt:
         """The receipt with counts from one to four withheld, and what would give them away."""
@@ -85,8 +100,7 @@ class Receipt:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             if content["format"] == FORMAT:
-                content["sources"] = {name: SourceCounts(**counts) for name, counts in content["sources"].items()}
-                return cls(**content)
+                return TypeAdapter(cls).validate_python(content)
         except (OSError, ValueError, KeyError, TypeError):
             pass
         raise SourceFailure(Fault("is not a receipt of this release", "run `sealproof strip` again", where=str(path)))

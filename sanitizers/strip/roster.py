@@ -93,7 +93,7 @@ def read_part(path: Path) -> dict[str, np.ndarray]:
         if header["format"] == FORMAT:
             kinds = enumerate(header["kinds"])
             return {kind: reader.get_batch(place).column(0).to_numpy() for place, kind in kinds}
-    except (OSError, ValueError, KeyError, pa.ArrowException):
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
         pass
     raise SourceFailure(Fault("is not part of a roster", "run `sealproof strip` again", where=str(path)))
 

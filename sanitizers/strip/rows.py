@@ -65,7 +65,7 @@ def clean_rows(
         rows = _Rows(plan, raw, kept + first)
         rows.put_tokens(tokens)
         if new is not None:
-            rows.put_cells(new.of_rows(kept + first, part))
+            rows.put_cells(*new.of_rows(kept + first, part))
         rows.redact()
         yield rows.clean(schema)
         first = last
@@ -108,10 +108,15 @@ class _Rows:
             if place.steps[-1:] == (ELEMENT,):
                 edit.remove(~there)
 
-    def put_cells(self, cells: dict[str, pa.Array]) -> None:
-        """Put in what an engine has changed, by the names of the policy."""
+    def put_cells(self, rows: np.ndarray, cells: dict[str, pa.Array]) -> None:
+        """Put in texts that an engine has changed: numbers of rows among these, and their cells by name."""
         for name, column in cells.items():
-            self._at(self._plan.place(name)).cells = column
+            place = self._plan.place(name)
+            order = np.full(len(self._rows), -1)
+            order[rows] = np.arange(len(rows))
+            raw = place.cells(self._raw).cast(column.type)
+            edit = self._at(place)
+            edit.cells = pa.compute.if_else(pa.array(order < 0), raw, column.take(pa.array(order, mask=order < 0)))
 
     def redact(self) -> None:
         """Union of what all references that hit do; `set` after `redact`, texts of touched rows cleared."""
@@ -221,7 +226,7 @@ class _Tokens:
 
 
 class _Cells:
-    """The columns that change, held, and taken in step with the raw rows.
+    """The texts that change, held, and taken in step with the raw rows.
 
     They are no stream: tokens are asked for between them, and an engine that is asked for something else ends a stream.
     """
@@ -229,15 +234,16 @@ class _Cells:
     def __init__(self, engine: Engine, changed: ir.Table) -> None:
         self._engine, self._held = engine, engine.hold(changed)
 
-    def of_rows(self, numbers: np.ndarray, part: Part) -> dict[str, pa.Array]:
-        """The cells of some rows, whose numbers must be these."""
+    def of_rows(self, numbers: np.ndarray, part: Part) -> tuple[np.ndarray, dict[str, pa.Array]]:
+        """Which of some rows, given by their sorted numbers, change, and their cells."""
         if not len(numbers):
-            return {}
+            return np.zeros(0, np.int64), {}
         row = self._held[ROW]
-        own = self._engine.fetch(self._held.filter(row.between(int(numbers[0]), int(numbers[-1]))).order_by(ROW))
-        if not np.array_equal(own[ROW].to_numpy(), numbers):
+        own = self._engine.fetch(self._held.filter(row.between(int(numbers[0]), int(numbers[-1]))))
+        places = np.searchsorted(numbers, own[ROW].to_numpy())
+        if not np.array_equal(numbers[places], own[ROW].to_numpy()):
             raise _other_rows(part)
-        return {name: own[name].combine_chunks() for name in own.column_names if name != ROW}
+        return places, {name: own[name].combine_chunks() for name in own.column_names if name != ROW}
 
 
 def _typed(column: pa.Array, kind: pa.DataType) -> pa.Array:

@@ -6,6 +6,7 @@ name without a number is not found; reports say so.
 
 from __future__ import annotations
 
+import ibis
 import ibis.expr.types as ir
 
 from sanitizers.identifiers import MASK, Kinds
@@ -23,6 +24,11 @@ def masked(text: ir.StringValue, kinds: Kinds, names: tuple[str, ...]) -> ir.Str
     for pattern in [*(form.compact for form in forms), *(form.joined for form in forms)]:
         text = text.re_replace(pattern, MASK)
     return text
+
+
+def may_change(text: ir.StringValue, kinds: Kinds, names: tuple[str, ...]) -> ir.BooleanValue:
+    """Whether a text holds something that `masked` replaces: what is written in one piece may be written in several."""
+    return ibis.or_(*(text.re_search(form.joined) for name in names if (form := kinds[name].form) is not None))
 
 
 def without_sentences(text: ir.StringValue, mentions: ir.StringValue) -> ir.StringValue:

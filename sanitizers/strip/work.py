@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import ibis.expr.types as ir
 import pyarrow as pa
 
 from sanitizers.engine.contract import Engine
@@ -13,7 +14,6 @@ from sanitizers.engine.tables import Raw
 from sanitizers.identifiers import Key
 from sanitizers.policy import Policy
 from sanitizers.register.history import Register
-from sanitizers.register.links import LINK_SCHEMA
 from sanitizers.register.snapshot import Snapshot
 from sanitizers.strip.memory import Memory
 from sanitizers.trace import carrying, seen_links
@@ -39,7 +39,7 @@ class Work:
 
     rewrite: Files
     keep: frozenset[str]
-    links: pa.Table | None
+    links: Iterable[pa.RecordBatch] | None
     reason: str
 
     def __repr__(self) -> str:
@@ -72,11 +72,11 @@ def work_of(
         same = memory.unchanged((file for own in files.values() for file in own), out)
         fresh = {name: tuple(file for file in own if file.name not in same) for name, own in files.items()}
         if _closed(engine, policy, fresh, snapshot=snapshot, key=key, register=register):
-            keep = frozenset(same - memory.holding(same, memory.differing(snapshot.table())))
+            keep = frozenset(same - memory.holding(same, memory.differing(snapshot.batches())))
             rewrite = {name: tuple(file for file in own if file.name not in keep) for name, own in files.items()}
             return Work(rewrite, keep, None, "")
         reason = "changed raw files bring links that the snapshot does not know"
-    return Work(files, frozenset(), register.links() if register else LINK_SCHEMA.empty_table(), reason)
+    return Work(files, frozenset(), register.links() if register else (), reason)
 
 
 def _closed(
@@ -85,12 +85,13 @@ def _closed(
     """Whether the snapshot is closed over every link of some files."""
     if not carrying(policy) or not any(fresh.values()):
         return True
-    batches = known_in(register, seen_links(engine, policy, fresh, kinds=snapshot.kinds, key=key))
+    links = seen_links(engine, policy, fresh, kinds=snapshot.kinds, key=key)
+    batches = known_in(engine, register, links)
     return batches is not None and snapshot.links >= batches
 
 
-def known_in(register: Register | None, links: pa.Table) -> int | None:
+def known_in(engine: Engine, register: Register | None, links: ir.Table) -> int | None:
     """How many batches of links the register holds, if all of these are among them; None if not."""
     if register is None:
-        return None if links.num_rows else 0
-    return register.link_batches if register.knows(links) else None
+        return None if engine.fetch(links.limit(1)).num_rows else 0
+    return register.link_batches if register.knows(links, engine) else None

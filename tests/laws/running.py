@@ -227,7 +227,7 @@ class Bench:
         with self.place() as place, self.engine as engine:
             policy, kinds, key = written(world, place), Kinds.parse(oracle.kinds_yaml()), Key(oracle.KEY)
             register = Register(folder, kinds=kinds, key=key)
-            register.remember(links_of(engine, read(engine, policy, raw_files(policy), kinds, key)))
+            register.remember(links_of(engine, read(engine, policy, raw_files(policy), kinds, key)), engine)
             return register
 
 

@@ -298,7 +298,7 @@ def _declare(
     inside = {name: kind for column, kind in types.items() for name, kind in fields_of(column, kind)}
     json = {name.partition(".")[0] for name in declared} if form == "jsonl" else set()
     whole = [name for name, kind in types.items() if name not in ("filer", "filed", *json) and survives(kind)]
-    whole += [*json & declared.keys(), *inside]
+    whole += [*sorted(json & types.keys() & declared.keys()), *inside]
     plain_columns = plain_columns | {name: kind for name, kind in inside.items() if name.endswith(".v")}
     for own in declared.values():
         if own["on_seal"] == "redact":

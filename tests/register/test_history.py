@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sanitizers import publish
+from sanitizers.engine.duckdb import DuckDB
 from sanitizers.errors import PublishFailure, RegisterFailure
 from sanitizers.identifiers import Key, Kinds
 from sanitizers.register import snapshot
@@ -84,7 +85,7 @@ def histories(tmp_path_factory: pytest.TempPathFactory, rules: Rules, engine: Ke
 
 def barred(taken: snapshot.Snapshot) -> set[tuple[str, str]]:
     """Barred identifiers of a snapshot without the sentinels."""
-    rows = taken.table().to_pylist()
+    rows = pa.Table.from_batches(taken.batches()).to_pylist()
     tokens = {(row["kind"], f"{row['hi']:016x}{row['lo']:016x}") for row in rows}
     assert len(tokens) == len(rows) == taken.size + len(KINDS)
     guards = {("SEALPROOFSENTINEL" + name.upper().replace("_", ""), name) for name in KINDS}
@@ -351,7 +352,7 @@ def test_of_two_deliveries_at_once_the_second_is_kept_out(histories: Histories) 
         with pytest.raises(PublishFailure, match="another run is writing here"):
             register.add(feed([second]), **given)
         with pytest.raises(PublishFailure, match="another run is writing here"):
-            register.remember(table(link("M17654502", "1")))
+            remember(register, table(link("M17654502", "1")))
     assert register.add(feed([second]), **given).new == 1
 
 
@@ -401,10 +402,15 @@ def table(*links: dict[str, Any]) -> pa.Table:
     return pa.Table.from_pylist(list(links), schema=LINK_SCHEMA)
 
 
+def remember(register: Register, links: pa.Table) -> int:
+    with DuckDB() as engine:
+        return register.remember(engine.hold(links), engine)
+
+
 def test_link_once_seen_bars_ever_after(histories: Histories) -> None:
     register = histories.of([SEAL])
-    assert register.remember(table(link("M17654502", "1"), link("K17000001", "2019052100"))) == 2
-    assert register.remember(table(link("M17654502", "1"))) == 0
+    assert remember(register, table(link("M17654502", "1"), link("K17000001", "2019052100"))) == 2
+    assert remember(register, table(link("M17654502", "1"))) == 0
     taken = histories.taken(reopened(register))
     assert barred(taken) == {
         ("arrest", oracle.token_of("arrest", "M17654502")),
@@ -414,7 +420,7 @@ def test_link_once_seen_bars_ever_after(histories: Histories) -> None:
 
 def test_all_carriers_must_be_barred_where_the_policy_says_all(histories: Histories) -> None:
     register = histories.of([SEAL])
-    register.remember(table(link("M17654502", "1", "all"), link("K17000001", "1", "all")))
+    remember(register, table(link("M17654502", "1", "all"), link("K17000001", "1", "all")))
     assert histories.taken(register).size == 1
     register.add(feed([SEAL | {"identifier": "K17000001"}]), rules=histories.rules, delivered_on=TODAY)
     assert histories.taken(register).size == 3
@@ -422,8 +428,8 @@ def test_all_carriers_must_be_barred_where_the_policy_says_all(histories: Histor
 
 def test_links_are_a_chain_too(histories: Histories) -> None:
     register = histories.of([SEAL])
-    register.remember(table(link("M17654502", "1")))
-    register.remember(table(link("M17654502", "42")))
+    remember(register, table(link("M17654502", "1")))
+    remember(register, table(link("M17654502", "42")))
     (register.folder / "links" / "000001.parquet").unlink()
     with pytest.raises(RegisterFailure, match="restore the register"):
         reopened(register)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import pickle
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from sanitizers.engine.duckdb import DuckDB
@@ -191,3 +193,36 @@ def test_what_is_no_frame_or_lacks_a_column_is_refused_by_name(barred: tuple[Pol
     given["complaints"] = given["complaints"].rename(columns={"cleared_by": "clearedby"})
     with pytest.raises(ConfigurationError, match="(?s)cleared_by: no such column.*clearedby"):
         strip(given, policy=policy, snapshot=snapshot, key=KEY)
+
+
+@pytest.mark.parametrize("nothing", [None, np.nan], ids=["null", "not a number"])
+@pytest.mark.parametrize("dtype", ["object", "category", "string", "str"])
+def test_what_set_gives_stands_where_nothing_stood(barred: tuple[Policy, Snapshot], dtype: str, nothing: object) -> None:
+    """As in files: whether a cell held something before would tell what was sealed (law 1)."""
+    policy, snapshot = barred
+    given = frames()
+    given["complaints"]["status"] = pd.Series(["CLOSED", nothing, nothing], dtype=object).astype(dtype)
+    clean, receipt = strip(given, policy=policy, snapshot=snapshot, key=KEY)
+    status = clean["complaints"]["status"]
+    assert (status.tolist()[:2], status.isna().tolist()) == (["CLOSED", "OPEN"], [False, False, True])
+    assert receipt.sources["complaints"].rows_changed == 3
+
+
+@pytest.mark.parametrize(
+    "risk",
+    [
+        pd.Series([np.nan, np.nan, 3.5], name="risk"),
+        pd.Series([1, None, 3], dtype="Int64", name="risk"),
+        pd.Series(pa.array([1.0, math.nan, None]), dtype=pd.ArrowDtype(pa.float64()), name="risk"),
+    ],
+    ids=["float", "Int64", "arrow"],
+)
+def test_numbers_that_set_gives_stand_where_nothing_or_no_number_stood(
+    barred: tuple[Policy, Snapshot], tmp_path: Path, risk: pd.Series
+) -> None:
+    (tmp_path / "sealing.yaml").write_text(POLICY.replace("status: OPEN", "status: OPEN, risk: 2"))
+    given = frames()
+    given["complaints"]["risk"] = risk
+    clean, _ = strip(given, policy=Policy.load(tmp_path / "sealing.yaml"), snapshot=barred[1], key=KEY)
+    pd.testing.assert_series_equal(clean["complaints"]["risk"].drop(1), risk.drop(1))
+    assert clean["complaints"]["risk"][1] == 2
