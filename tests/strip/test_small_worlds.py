@@ -60,7 +60,7 @@ sources:
     path: raw/reports/*.parquet
     primary_key: number
     columns:
-      by: {kind: arrest, on_seal: {redact: [age, charges], set: {status: OPEN}}}
+      by: {kind: arrest, on_seal: {redact: [age, charges, seen], set: {status: OPEN}}}
       "lineup[]": {kind: photo, on_seal: element}
       "charges[].arrest": {kind: arrest, on_seal: {redact: ["charges[].code"], set: {"charges[].n": 0, pending: 1}}}
       seen.photo: {kind: photo, on_seal: {redact: [seen.by]}}
@@ -111,11 +111,11 @@ def raw_sources() -> dict[str, pa.Table | bytes]:
          "seen": {"photo": "000001", "by": "ann"}, "age": 30, "status": "CLOSED", "pending": 5,
          "told": f"Calm. See {A} there. Fine.", "memo": "Nothing."},
         {"number": 2, "by": "b17-000002", "lineup": None, "charges": [charge(C, "z", 3)],
-         "seen": {"photo": "2", "by": "bob"}, "age": 40, "status": None, "pending": 6,
+         "seen": {"photo": "000005", "by": "bob"}, "age": 40, "status": None, "pending": 6,
          "told": f"Ran. Then {B} came! Fine.", "memo": "Calm."},
         {"number": 3, "by": None, "lineup": ["3", None], "charges": [], "seen": None, "age": None, "status": "HELD",
          "pending": 7, "told": None, "memo": f"Of {B}."},
-        {"number": 4, "by": C, "lineup": ["2"], "charges": None, "seen": {"photo": None, "by": "cy"}, "age": 50,
+        {"number": 4, "by": C, "lineup": ["2"], "charges": None, "seen": {"photo": "2", "by": "cy"}, "age": 50,
          "status": "HELD", "pending": 8, "told": f"{B}.", "memo": f"Of {C} in c-1234."},
     ]  # fmt: skip
     schema = pa.schema(
@@ -143,13 +143,13 @@ CLEAN = {
         {"number": 1, "by": token(A), "lineup": ["1"], "charges": [charge(token(A), "x", 1), {"arrest": None, "code": None, "n": 0}],
          "seen": {"photo": "000001", "by": "ann"}, "age": 30, "status": "CLOSED", "pending": 1,
          "told": "Calm. See RECORD there. Fine.", "memo": None},
-        {"number": 2, "by": None, "lineup": None, "charges": None, "seen": {"photo": None, "by": None}, "age": None,
+        {"number": 2, "by": None, "lineup": None, "charges": None, "seen": None, "age": None,
          "status": "OPEN", "pending": 6, "told": "Ran. Fine.", "memo": None},
     ],
     "reports/2.parquet": [
         {"number": 3, "by": None, "lineup": ["3", None], "charges": [], "seen": None, "age": None, "status": "HELD",
          "pending": 7, "told": None, "memo": None},
-        {"number": 4, "by": token(C), "lineup": [], "charges": None, "seen": {"photo": None, "by": "cy"}, "age": 50,
+        {"number": 4, "by": token(C), "lineup": [], "charges": None, "seen": {"photo": None, "by": None}, "age": 50,
          "status": "HELD", "pending": 8, "told": None, "memo": None},
     ],
 }  # fmt: skip
@@ -164,7 +164,7 @@ HELD = {
     "arrests/1.parquet": {"arrest": [A, B], "photo": ["000001", "000002"]},
     "arrests/2.parquet": {"arrest": [C, D], "photo": ["000004"]},
     "photos.csv": {"photo": ["000001", "000002", "000004"]},
-    "reports/1.parquet": {"arrest": [A, B, C], "case": [], "photo": ["000001", "000002"]},
+    "reports/1.parquet": {"arrest": [A, B, C], "case": [], "photo": ["000001", "000002", "000005"]},
     "reports/2.parquet": {"arrest": [B, C], "case": ["C1234"], "photo": ["000002", "000003"]},
 }
 
