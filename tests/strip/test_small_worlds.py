@@ -114,7 +114,7 @@ def raw_sources() -> dict[str, pa.Table | bytes]:
          "seen": {"photo": "000005", "by": "bob"}, "age": 40, "status": None, "pending": 6,
          "told": f"Ran. Then {B} came! Fine.", "memo": "Calm."},
         {"number": 3, "by": None, "lineup": ["3", None], "charges": [], "seen": None, "age": None, "status": "HELD",
-         "pending": 7, "told": None, "memo": f"Of {B}."},
+         "pending": 7, "told": f"{B} ran. Calm.", "memo": f"Of {B}."},
         {"number": 4, "by": C, "lineup": ["2"], "charges": None, "seen": {"photo": "2", "by": "cy"}, "age": 50,
          "status": "HELD", "pending": 8, "told": f"{B}.", "memo": f"Of {C} in c-1234."},
     ]  # fmt: skip
@@ -148,7 +148,7 @@ CLEAN = {
     ],
     "reports/2.parquet": [
         {"number": 3, "by": None, "lineup": ["3", None], "charges": [], "seen": None, "age": None, "status": "HELD",
-         "pending": 7, "told": None, "memo": None},
+         "pending": 7, "told": "Calm.", "memo": None},
         {"number": 4, "by": token(C), "lineup": [], "charges": None, "seen": {"photo": None, "by": None}, "age": 50,
          "status": "HELD", "pending": 8, "told": None, "memo": None},
     ],
@@ -185,7 +185,7 @@ COUNTS: dict[str, dict[str, Any]] = {
         "columns": {"photo": hit("photo", "drop", 1, arrests_photo=1)}, "missing": {"photo": 1},
     },
     "reports": {
-        "rows_in": 4, "rows_kept": 4, "rows_dropped": 0, "rows_changed": 4, "malformed": 0, "texts": {"told": 2, "memo": 1},
+        "rows_in": 4, "rows_kept": 4, "rows_dropped": 0, "rows_changed": 4, "malformed": 0, "texts": {"told": 3, "memo": 1},
         "columns": {
             "by": hit("arrest", "redact", 1), "lineup[]": hit("photo", "element", 2, arrests_photo=2),
             "charges[].arrest": hit("arrest", "redact", 1), "seen.photo": hit("photo", "redact", 1, arrests_photo=1),
@@ -312,7 +312,7 @@ sources:
     path: r.parquet
     primary_key: number
     columns:
-      by: {kind: arrest, on_seal: {redact: [age, tall, flag, kind, big], set: {status: OPEN, small: 7}}}
+      by: {kind: arrest, on_seal: {redact: [age, tall, flag, kind, big, note], set: {status: OPEN, small: 7}}}
       "lineup[]": {kind: photo, on_seal: element}
     text: {told: {mentions: [arrest], on_seal: clear}}
 """
@@ -338,7 +338,8 @@ def frames() -> dict[str, pd.DataFrame]:
             "kind": pd.Categorical(["x", "y", "x"]),
             "status": pd.Categorical(["A", None, "B"]),
             "small": np.array([1, 2, 3], "int8"),
-            "told": ["Calm.", "Ran.", f"Of {B} and {A}."],
+            "told": pd.Series(["Calm.", np.nan, f"Of {B} and {A}."], dtype=object),
+            "note": pd.Series(["x", "y", np.nan], dtype=object),
         }
     )
     return {"arrests": arrests, "reports": reports}
@@ -360,6 +361,7 @@ def test_frames_lose_what_files_lose(framed: Policy) -> None:
         assert reports[name].dtype == dtype
         assert reports[name][0] == given["reports"][name][0]
     assert reports["kind"].cat.categories.tolist() == ["x"]
+    assert reports["note"].iloc[1] is reports["note"].iloc[2]  # nothing is written as the column writes it
     assert reports["status"].tolist() == ["A", "OPEN", "B"]
     assert (reports["small"].tolist(), reports["small"].dtype) == ([1, 7, 3], np.dtype("int8"))
     assert reports["told"].isna().tolist() == [True, True, True]
@@ -430,7 +432,7 @@ def test_a_file_that_changes_between_find_and_forget_is_refused(world: World) ->
 def test_frames_that_do_not_fit_the_policy_are_refused_together(framed: Policy) -> None:
     given = frames()
     given["reports"] = given["reports"].rename(columns={"by": "byy"}).assign(age=[1, "x", None])
-    given["reports"] = pd.concat([given["reports"], given["reports"][["told"]]], axis=1)
+    given["reports"] = pd.concat([given["reports"], given["reports"][["tall", "told"]]], axis=1).rename_axis("lineup")
     given["arrests"] = given["arrests"].set_index("photo", drop=False)
     with pytest.raises(ConfigurationError) as caught:
         strip(given, policy=framed, snapshot=snapshot(SEALED), key=KEY)
@@ -438,7 +440,9 @@ def test_frames_that_do_not_fit_the_policy_are_refused_together(framed: Policy) 
     assert told == {
         ("reports", "by", "no such column"),
         ("reports", "age", "holds values of several types, or none that a table can hold"),
+        ("reports", "tall", "a column name stands twice"),
         ("reports", "told", "a column name stands twice"),
+        ("reports", "lineup", "stands in the index as well"),
         ("arrests", "photo", "stands in the index as well"),
     }
 
@@ -457,7 +461,7 @@ def test_every_source_and_no_other_is_given_as_a_frame(framed: Policy) -> None:
 
 
 def test_fields_of_dicts_are_refused_in_frames_and_names_with_dots_are_not(tmp_path: Path) -> None:
-    (tmp_path / "sealing.yaml").write_text(FRAMES.replace("[age, tall, flag, kind, big]", '["a.b", "c.d"]').replace(", small: 7", ""))
+    (tmp_path / "sealing.yaml").write_text(FRAMES.replace("[age, tall, flag, kind, big, note]", '["a.b", "c.d"]').replace(", small: 7", ""))
     given = frames()
     given["reports"] = given["reports"].assign(**{"a.b": 1, "c": [{"d": 1}] * 3})
     with pytest.raises(ConfigurationError) as caught:
