@@ -60,7 +60,7 @@ sources:
     path: raw/reports/*.parquet
     primary_key: number
     columns:
-      by: {kind: arrest, on_seal: {redact: [age, charges], set: {status: OPEN}}}
+      by: {kind: arrest, on_seal: {redact: [age, charges, seen], set: {status: OPEN}}}
       "lineup[]": {kind: photo, on_seal: element}
       "charges[].arrest": {kind: arrest, on_seal: {redact: ["charges[].code"], set: {"charges[].n": 0, pending: 1}}}
       seen.photo: {kind: photo, on_seal: {redact: [seen.by]}}
@@ -111,11 +111,11 @@ def raw_sources() -> dict[str, pa.Table | bytes]:
          "seen": {"photo": "000001", "by": "ann"}, "age": 30, "status": "CLOSED", "pending": 5,
          "told": f"Calm. See {A} there. Fine.", "memo": "Nothing."},
         {"number": 2, "by": "b17-000002", "lineup": None, "charges": [charge(C, "z", 3)],
-         "seen": {"photo": "2", "by": "bob"}, "age": 40, "status": None, "pending": 6,
+         "seen": {"photo": "000005", "by": "bob"}, "age": 40, "status": None, "pending": 6,
          "told": f"Ran. Then {B} came! Fine.", "memo": "Calm."},
         {"number": 3, "by": None, "lineup": ["3", None], "charges": [], "seen": None, "age": None, "status": "HELD",
-         "pending": 7, "told": None, "memo": f"Of {B}."},
-        {"number": 4, "by": C, "lineup": ["2"], "charges": None, "seen": {"photo": None, "by": "cy"}, "age": 50,
+         "pending": 7, "told": f"{B} ran. Calm.", "memo": f"Of {B}."},
+        {"number": 4, "by": C, "lineup": ["2"], "charges": None, "seen": {"photo": "2", "by": "cy"}, "age": 50,
          "status": "HELD", "pending": 8, "told": f"{B}.", "memo": f"Of {C} in c-1234."},
     ]  # fmt: skip
     schema = pa.schema(
@@ -143,13 +143,13 @@ CLEAN = {
         {"number": 1, "by": token(A), "lineup": ["1"], "charges": [charge(token(A), "x", 1), {"arrest": None, "code": None, "n": 0}],
          "seen": {"photo": "000001", "by": "ann"}, "age": 30, "status": "CLOSED", "pending": 1,
          "told": "Calm. See RECORD there. Fine.", "memo": None},
-        {"number": 2, "by": None, "lineup": None, "charges": None, "seen": {"photo": None, "by": None}, "age": None,
+        {"number": 2, "by": None, "lineup": None, "charges": None, "seen": None, "age": None,
          "status": "OPEN", "pending": 6, "told": "Ran. Fine.", "memo": None},
     ],
     "reports/2.parquet": [
         {"number": 3, "by": None, "lineup": ["3", None], "charges": [], "seen": None, "age": None, "status": "HELD",
-         "pending": 7, "told": None, "memo": None},
-        {"number": 4, "by": token(C), "lineup": [], "charges": None, "seen": {"photo": None, "by": "cy"}, "age": 50,
+         "pending": 7, "told": "Calm.", "memo": None},
+        {"number": 4, "by": token(C), "lineup": [], "charges": None, "seen": {"photo": None, "by": None}, "age": 50,
          "status": "HELD", "pending": 8, "told": None, "memo": None},
     ],
 }  # fmt: skip
@@ -164,7 +164,7 @@ HELD = {
     "arrests/1.parquet": {"arrest": [A, B], "photo": ["000001", "000002"]},
     "arrests/2.parquet": {"arrest": [C, D], "photo": ["000004"]},
     "photos.csv": {"photo": ["000001", "000002", "000004"]},
-    "reports/1.parquet": {"arrest": [A, B, C], "case": [], "photo": ["000001", "000002"]},
+    "reports/1.parquet": {"arrest": [A, B, C], "case": [], "photo": ["000001", "000002", "000005"]},
     "reports/2.parquet": {"arrest": [B, C], "case": ["C1234"], "photo": ["000002", "000003"]},
 }
 
@@ -185,7 +185,7 @@ COUNTS: dict[str, dict[str, Any]] = {
         "columns": {"photo": hit("photo", "drop", 1, arrests_photo=1)}, "missing": {"photo": 1},
     },
     "reports": {
-        "rows_in": 4, "rows_kept": 4, "rows_dropped": 0, "rows_changed": 4, "malformed": 0, "texts": {"told": 2, "memo": 1},
+        "rows_in": 4, "rows_kept": 4, "rows_dropped": 0, "rows_changed": 4, "malformed": 0, "texts": {"told": 3, "memo": 1},
         "columns": {
             "by": hit("arrest", "redact", 1), "lineup[]": hit("photo", "element", 2, arrests_photo=2),
             "charges[].arrest": hit("arrest", "redact", 1), "seen.photo": hit("photo", "redact", 1, arrests_photo=1),
@@ -312,7 +312,7 @@ sources:
     path: r.parquet
     primary_key: number
     columns:
-      by: {kind: arrest, on_seal: {redact: [age, tall, flag, kind, big], set: {status: OPEN, small: 7}}}
+      by: {kind: arrest, on_seal: {redact: [age, tall, flag, kind, big, note], set: {status: OPEN, small: 7}}}
       "lineup[]": {kind: photo, on_seal: element}
     text: {told: {mentions: [arrest], on_seal: clear}}
 """
@@ -338,7 +338,8 @@ def frames() -> dict[str, pd.DataFrame]:
             "kind": pd.Categorical(["x", "y", "x"]),
             "status": pd.Categorical(["A", None, "B"]),
             "small": np.array([1, 2, 3], "int8"),
-            "told": ["Calm.", "Ran.", f"Of {B} and {A}."],
+            "told": pd.Series(["Calm.", np.nan, f"Of {B} and {A}."], dtype=object),
+            "note": pd.Series(["x", "y", np.nan], dtype=object),
         }
     )
     return {"arrests": arrests, "reports": reports}
@@ -360,6 +361,7 @@ def test_frames_lose_what_files_lose(framed: Policy) -> None:
         assert reports[name].dtype == dtype
         assert reports[name][0] == given["reports"][name][0]
     assert reports["kind"].cat.categories.tolist() == ["x"]
+    assert reports["note"].iloc[1] is reports["note"].iloc[2]  # nothing is written as the column writes it
     assert reports["status"].tolist() == ["A", "OPEN", "B"]
     assert (reports["small"].tolist(), reports["small"].dtype) == ([1, 7, 3], np.dtype("int8"))
     assert reports["told"].isna().tolist() == [True, True, True]
@@ -430,7 +432,7 @@ def test_a_file_that_changes_between_find_and_forget_is_refused(world: World) ->
 def test_frames_that_do_not_fit_the_policy_are_refused_together(framed: Policy) -> None:
     given = frames()
     given["reports"] = given["reports"].rename(columns={"by": "byy"}).assign(age=[1, "x", None])
-    given["reports"] = pd.concat([given["reports"], given["reports"][["told"]]], axis=1)
+    given["reports"] = pd.concat([given["reports"], given["reports"][["tall", "told"]]], axis=1).rename_axis("lineup")
     given["arrests"] = given["arrests"].set_index("photo", drop=False)
     with pytest.raises(ConfigurationError) as caught:
         strip(given, policy=framed, snapshot=snapshot(SEALED), key=KEY)
@@ -438,7 +440,9 @@ def test_frames_that_do_not_fit_the_policy_are_refused_together(framed: Policy) 
     assert told == {
         ("reports", "by", "no such column"),
         ("reports", "age", "holds values of several types, or none that a table can hold"),
+        ("reports", "tall", "a column name stands twice"),
         ("reports", "told", "a column name stands twice"),
+        ("reports", "lineup", "stands in the index as well"),
         ("arrests", "photo", "stands in the index as well"),
     }
 
@@ -457,7 +461,7 @@ def test_every_source_and_no_other_is_given_as_a_frame(framed: Policy) -> None:
 
 
 def test_fields_of_dicts_are_refused_in_frames_and_names_with_dots_are_not(tmp_path: Path) -> None:
-    (tmp_path / "sealing.yaml").write_text(FRAMES.replace("[age, tall, flag, kind, big]", '["a.b", "c.d"]').replace(", small: 7", ""))
+    (tmp_path / "sealing.yaml").write_text(FRAMES.replace("[age, tall, flag, kind, big, note]", '["a.b", "c.d"]').replace(", small: 7", ""))
     given = frames()
     given["reports"] = given["reports"].assign(**{"a.b": 1, "c": [{"d": 1}] * 3})
     with pytest.raises(ConfigurationError) as caught:
