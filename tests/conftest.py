@@ -22,7 +22,7 @@ settings.load_profile("default")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "law: a property of design section 3; `make soak` tries it on 1,000 worlds")
+    config.addinivalue_line("markers", "law: a property of design section 3; `make soak` tries it on 2,000 worlds")
     config.addinivalue_line("markers", "soak: only for `make soak`")
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sanitizers.engine import duckdb, forms, writing
@@ -40,6 +40,7 @@ pytestmark = pytest.mark.law
 # -- every law on generated worlds ------------------------------------------------------------------------------------
 
 
+@settings(max_examples=2 * settings().max_examples)
 @given(world=worlds())
 def test_nullity_indifference_idempotence_order_conservation_return_and_nothing_else(
     bench: Bench, world: World
