@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sanitizers.errors import USAGE
-from sanitizers.strip.receipt import HIDDEN, WITHHELD, Receipt, SourceCounts
+from sanitizers.strip.receipt import Receipt
 from tests.cli_world import CANARY, SEALED, World, department, world
 from tests.test_bad_input import refused, unpublished
 
@@ -90,65 +90,6 @@ def test_fields_whose_names_differ_in_case_only_go_through(world: World) -> None
 
 
 # -- receipts ---------------------------------------------------------------------------------------------------------
-
-
-def public(**counts: object) -> SourceCounts:
-    """A source of which 100 rows came in, as the public receipt tells it."""
-    given = {"rows_in": 100, "rows_kept": 100, "rows_dropped": 0, "columns": {}, "texts": {}, "missing": {}}
-    told = Receipt("", "", "", "", "", "", "", {"s": SourceCounts(**{**given, **counts})})  # type: ignore[arg-type]
-    return told.public().sources["s"]
-
-
-def column(rows: int, **by_link: int) -> dict[str, object]:
-    return {"kind": "arrest", "on_seal": "drop", "rows": rows, "by_link": by_link}
-
-
-def test_large_counts_are_told() -> None:
-    told = public(rows_kept=80, rows_dropped=20, columns={"a": column(20, via=10)}, missing={"a": 7})
-    assert (told.rows_in, told.rows_kept, told.rows_dropped) == (100, 80, 20)
-    assert told.columns["a"]["rows"] == 20
-
-
-def test_a_small_count_is_not_told_by_the_rows_that_came_in() -> None:
-    told = public(rows_kept=97, rows_dropped=3)
-    assert (told.rows_in, told.rows_kept, told.rows_dropped) == (HIDDEN, 97, HIDDEN)
-
-
-def test_a_small_count_is_not_told_by_the_malformed_rows() -> None:
-    told = public(rows_kept=80, rows_dropped=20, malformed=17)
-    assert (told.rows_in, told.rows_dropped, told.malformed) == (WITHHELD, WITHHELD, 17)
-
-
-@pytest.mark.parametrize("by_link", [{"via": 18}, {"via": 2}, {"one": 10, "two": 3}])
-def test_a_small_count_is_not_told_by_what_the_links_leave_of_a_total(by_link: dict[str, int]) -> None:
-    told = public(rows_kept=80, rows_dropped=20, columns={"a": column(20, **by_link)})
-    assert told.columns["a"]["rows"] == WITHHELD
-    assert (told.rows_in, told.rows_dropped) == (WITHHELD, WITHHELD)
-
-
-def test_a_small_count_is_not_told_by_rows_that_two_columns_drop() -> None:
-    """11 rows are gone, 10 through one column: one through the other alone. Or 5 of 10 and 6 overlap: no small count."""
-    one = public(rows_kept=89, rows_dropped=11, columns={"a": column(10), "b": column(6)})
-    assert (one.rows_in, one.rows_dropped) == (WITHHELD, WITHHELD)
-    many = public(rows_kept=80, rows_dropped=20, columns={"a": column(13), "b": column(12)})
-    assert (many.rows_in, many.rows_dropped) == (100, 20)
-
-
-def redacting(rows: int, **by_link: int) -> dict[str, object]:
-    return column(rows, **by_link) | {"on_seal": "redact"}
-
-
-@pytest.mark.parametrize(
-    ("changed", "columns", "texts"),
-    [
-        (10, {"a": redacting(10, via=7)}, {}),
-        (12, {"a": redacting(2)}, {"t": 10}),
-        (12, {"a": redacting(10)}, {"t": 5}),
-        (10, {"a": redacting(10), "b": redacting(3)}, {}),
-    ],
-)
-def test_a_small_count_is_not_told_by_rows_that_change(changed: int, columns: dict, texts: dict) -> None:
-    assert public(rows_changed=changed, columns=columns, texts=texts).rows_changed == WITHHELD
 
 
 def test_missing_cells_are_those_that_the_clean_file_shows(world: World) -> None:
