@@ -17,7 +17,7 @@ from sanitizers.engine import contract, writing
 from sanitizers.engine.lines import LINE
 from sanitizers.identifiers import Kind, Tokens
 from sanitizers.register import history
-from sanitizers.strip import accounts, edits, files, memory, rows
+from sanitizers.strip import accounts, edits, forget, memory, rows
 from sanitizers.strip import text as texts
 from tests.laws import checks
 from tests.laws.running import Bench, Kept
@@ -64,7 +64,7 @@ def token_without_kind(patch: pytest.MonkeyPatch) -> None:
 
 def links_forgotten(patch: pytest.MonkeyPatch) -> None:
     """What trace has seen is not remembered."""
-    patch.setattr(history.Register, "remember", lambda _self, _links: 0)
+    patch.setattr(history.Register, "remember", lambda *_: 0)
 
 
 def rows_as_they_come(patch: pytest.MonkeyPatch) -> None:
@@ -74,7 +74,7 @@ def rows_as_they_come(patch: pytest.MonkeyPatch) -> None:
     def backwards(*args: Any, **given: Any) -> Any:
         return (batch.take(np.arange(len(batch))[::-1]) for batch in in_order(*args, **given))
 
-    patch.setattr(files, "clean_rows", backwards)
+    patch.setattr(forget, "clean_rows", backwards)
 
 
 def changes_out_of_step(patch: pytest.MonkeyPatch) -> None:
@@ -82,7 +82,8 @@ def changes_out_of_step(patch: pytest.MonkeyPatch) -> None:
     own = rows._Cells.of_rows
 
     def shifted(self: Any, numbers: Any, part: Any) -> Any:
-        return {name: pa.concat_arrays([cells[1:], cells[:1]]) for name, cells in own(self, numbers, part).items()}
+        places, cells = own(self, numbers, part)
+        return np.roll(places, 1), cells
 
     patch.setattr(rows._Cells, "of_rows", shifted)
 
@@ -157,13 +158,13 @@ def roster_of_everything(patch: pytest.MonkeyPatch) -> None:
 
 def whole_source_dropped(patch: pytest.MonkeyPatch) -> None:
     """More goes than a seal reaches."""
-    reach = trace._reached
+    reach = trace.reached_in
 
     def greedy(engine: Any, read: Any, barred: Any, **given: Any) -> Any:
         found = reach(engine, read, barred, **given)
         return replace(found, gone=np.arange(read.tally.rows))
 
-    patch.setattr(trace, "_reached", greedy)
+    patch.setattr(trace, "reached_in", greedy)
 
 
 def vacations_ignored(patch: pytest.MonkeyPatch) -> None:
@@ -205,7 +206,9 @@ def vacations_not_seen(patch: pytest.MonkeyPatch) -> None:
     differing = memory.Memory.differing
 
     def barred_only(self: Any, barred: Any) -> Any:
-        return {kind: tokens[np.isin(tokens, barred["hi"].to_numpy())] for kind, tokens in differing(self, barred).items()}
+        batches = list(barred)
+        now = np.concatenate([batch["hi"].to_numpy() for batch in batches])
+        return {kind: tokens[np.isin(tokens, now)] for kind, tokens in differing(self, batches).items()}
 
     patch.setattr(memory.Memory, "differing", barred_only)
 
