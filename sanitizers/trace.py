@@ -444,12 +444,15 @@ def seen_links(engine: Engine, policy: Policy, parts: Parts, *, kinds: Kinds, ke
     check_columns(policy, parts)
     pieces = [(name, part) for name in carrying(policy) for part in parts[name]]
     work = partial(_links_in, policy=policy, kinds=kinds, secret=key.reveal())
-    found = (batch for table in engine.each(pieces, work) for batch in table.to_batches())
+    found = (batch for table in engine.each(pieces, work) for batch in table.cast(LINK_SCHEMA).to_batches())
     return engine.hold(found, LINK_SCHEMA)
 
 
 def _links_in(engine: Engine, piece: tuple[str, Part], *, policy: Policy, kinds: Kinds, secret: str) -> pa.Table:
-    return engine.fetch(links_of(engine, read_alone(engine, policy, *piece, kinds=kinds, key=Key(secret))))
+    found = engine.fetch(links_of(engine, read_alone(engine, policy, *piece, kinds=kinds, key=Key(secret))))
+    texts = [pa.types.is_string(column.type) for column in found.columns]  # the same few in all rows
+    columns = [own.dictionary_encode() if text else own for own, text in zip(found.columns, texts, strict=True)]
+    return pa.table(columns, names=found.column_names)
 
 
 def read_alone(engine: Engine, policy: Policy, name: str, part: Part, *, kinds: Kinds, key: Key) -> dict[str, Read]:
