@@ -52,7 +52,7 @@ SEALED = {"arrest": [D]}  # in the second files
 
 def made(folder: Path) -> World:
     (folder / "raw").mkdir(parents=True)
-    world = World(folder, POLICY)
+    world = World(folder, POLICY, raw={})
     for number, (first, second) in enumerate(((A, B), (C, D)), start=1):
         world.write(f"arrests/{number}.parquet", pa.table({"arrest": [first, second]}))
         world.write(f"notes/{number}.csv", f"id,by,told\n1,{first},x\n2,,Of {second}.\n".encode())
