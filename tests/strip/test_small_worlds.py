@@ -56,6 +56,10 @@ sources:
     malformed: drop
     primary_key: photo
     columns: {photo: {kind: photo, on_seal: drop}}
+  calls:
+    path: raw/calls.jsonl
+    primary_key: id
+    columns: {by: {kind: arrest, on_seal: {redact: [age]}}}
   reports:
     path: raw/reports/*.parquet
     primary_key: number
@@ -128,6 +132,7 @@ def raw_sources() -> dict[str, pa.Table | bytes]:
         "arrests/1.parquet": pa.table({"arrest": [A, B], "photo": ["1", "000002"], "n": [1.5, 2.5]}),
         "arrests/2.parquet": pa.table({"arrest": [C, D], "photo": [None, "000004"], "n": [3.5, 4.5]}),
         "arrests/3.parquet": pa.table({"arrest": [B], "photo": ["2"], "n": [5.5]}),
+        "calls.jsonl": f'{{"id": "1",  "by": "{A}", "age": 3, "x": [1]}}\n{{"id":"2","by":"{B}","age":4}}\n'.encode(),
         "photos.csv": "photo;what\n1;é\n2;b\nN/A;c\nCANARY;d\n000004;e\n".encode("cp1252"),
         "reports/1.parquet": pa.Table.from_pylist(reports[:2], schema),
         "reports/2.parquet": pa.Table.from_pylist(reports[2:], schema),
@@ -141,6 +146,7 @@ CLEAN = {
         {"arrest": token(D), "photo": "000004", "n": 4.5},
     ],
     "arrests/3.parquet": [],
+    "calls.jsonl": f'{{"id": "1",  "by": "{token(A)}", "age": 3, "x": [1]}}\n{{"id":"2","by":null,"age":null}}\n'.encode(),
     "photos.csv": "photo;what\n1;é\nN/A;c\n000004;e\n".encode("cp1252"),
     "reports/1.parquet": [
         {"number": 1, "by": token(A), "lineup": ["1"], "charges": [charge(token(A), "x", 1), {"arrest": None, "code": None, "n": 0}],
@@ -160,6 +166,7 @@ STAYED = {
     "arrests/1.parquet": {"arrest": [A], "photo": ["000001"]},
     "arrests/2.parquet": {"arrest": [C, D], "photo": ["000004"]},
     "arrests/3.parquet": {"arrest": [], "photo": []},
+    "calls.jsonl": {"arrest": [A]},
     "photos.csv": {"photo": ["000001", "000004"]},
     "reports/1.parquet": {"arrest": [A], "photo": ["000001"]},
     "reports/2.parquet": {"arrest": [C], "photo": ["000003"]},
@@ -168,6 +175,7 @@ HELD = {
     "arrests/1.parquet": {"arrest": [A, B], "photo": ["000001", "000002"]},
     "arrests/2.parquet": {"arrest": [C, D], "photo": ["000004"]},
     "arrests/3.parquet": {"arrest": [B], "photo": ["000002"]},
+    "calls.jsonl": {"arrest": [A, B]},
     "photos.csv": {"photo": ["000001", "000002", "000004"]},
     "reports/1.parquet": {"arrest": [A, B, C], "case": [], "photo": ["000001", "000002", "000005"]},
     "reports/2.parquet": {"arrest": [B, C], "case": ["C1234"], "photo": ["000002", "000003"]},
@@ -188,6 +196,10 @@ COUNTS: dict[str, dict[str, Any]] = {
     "photos": {
         "rows_in": 5, "rows_kept": 3, "rows_dropped": 2, "rows_changed": 0, "malformed": 1, "texts": {},
         "columns": {"photo": hit("photo", "drop", 1, arrests_photo=1)}, "missing": {"photo": 1},
+    },
+    "calls": {
+        "rows_in": 2, "rows_kept": 2, "rows_dropped": 0, "rows_changed": 1, "malformed": 0, "texts": {},
+        "columns": {"by": hit("arrest", "redact", 1)}, "missing": {"by": 1},
     },
     "reports": {
         "rows_in": 4, "rows_kept": 4, "rows_dropped": 0, "rows_changed": 4, "malformed": 0, "texts": {"told": 3, "memo": 1},
@@ -228,9 +240,9 @@ class World:
     def standing(self, folder: Path | None = None) -> dict[str, Any]:
         """What stands in each clean file."""
         folder = folder or self.clean
-        paths = [path for path in folder.rglob("*") if path.is_file() and path.suffix in (".parquet", ".csv")]
+        paths = [path for path in folder.rglob("*") if path.is_file() and path.suffix in (".parquet", ".csv", ".jsonl")]
         return {
-            path.relative_to(folder).as_posix(): path.read_bytes() if path.suffix == ".csv" else pq.read_table(path).to_pylist()
+            path.relative_to(folder).as_posix(): pq.read_table(path).to_pylist() if path.suffix == ".parquet" else path.read_bytes()
             for path in paths
         }
 
@@ -274,7 +286,7 @@ def test_what_a_seal_reaches_goes_from_every_file_and_nothing_else_does(world: W
         assert plainly(roster.files[name]) == prefixes(STAYED[name])
         assert plainly(held.files[name]) == prefixes(HELD[name])
     assert (world.keeper.stat().st_mode & 0o77, world.clean.stat().st_mode & 0o55) == (0, 0o55)
-    assert world.steps == [("find", 0, 6), ("find", 6, 6), *(("forget", n, 6) for n in range(1, 7))]
+    assert world.steps == [("find", 0, 7), ("find", 7, 7), *(("forget", n, 7) for n in range(1, 8))]
     assert (receipt.policy, receipt.purpose, receipt.rules) == (world.policy.digest, "predictive-model", "us-ny")
     assert (receipt.basis, receipt.snapshot, receipt.kinds) == ("b" * 64, "d" * 64, KINDS.digest)
     assert receipt.key_fingerprint == KEY.fingerprint
@@ -294,8 +306,8 @@ def test_where_nothing_is_sealed_texts_are_masked_and_tokens_put_in_and_no_more(
                 one["arrest"] = token(one["arrest"])
         assert world.standing()[name] == rows
     assert world.standing()["photos.csv"] == raw_sources()["photos.csv"].replace(b"CANARY;d\n", b"")
-    assert {name: own.rows_dropped for name, own in receipt.sources.items()} == {"arrests": 0, "photos": 1, "reports": 0}
-    assert {name: own.rows_changed for name, own in receipt.sources.items()} == {"arrests": 0, "photos": 0, "reports": 0}
+    assert {name: own.rows_dropped for name, own in receipt.sources.items()} == {"arrests": 0, "photos": 1, "calls": 0, "reports": 0}
+    assert {own.rows_changed for own in receipt.sources.values()} == {0}
 
 
 # -- frames -----------------------------------------------------------------------------------------------------------
