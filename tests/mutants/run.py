@@ -14,6 +14,7 @@ import os
 import platform
 import random
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -264,14 +265,16 @@ def main() -> None:
         mutants.append(Mutant(**{**asdict(mutant), "reason": reason_of(mutant, reasons)}))
     made = Counter(Mutant(name, function_of(name), "", "", "").module for name in every)
     minutes = (time.monotonic() - began) / 60
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    busy = (used.ru_utime + used.ru_stime) / 60
     told = {
         "mutmut": version("mutmut"), "python": platform.python_version(), "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "modules": {name.rpartition(".")[0]: source_of(name) for name in names}, "jobs": given.jobs, "seed": None if given.all else given.seed, "minutes": round(minutes, 1), "made": dict(made),
+        "modules": {name.rpartition(".")[0]: source_of(name) for name in names}, "jobs": given.jobs, "seed": None if given.all else given.seed, "minutes": round(minutes, 1), "busy_minutes": round(busy, 1), "made": dict(made),
         "mutants": [asdict(mutant) for mutant in mutants],
     }  # fmt: skip
     (OUT / "mutants.json").write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     how = "every mutant" if given.all else f"a sample stratified by module, seed {given.seed}"
-    text = f"{how}; {minutes:.0f} minutes, {given.jobs} at a time, Python {told['python']}, mutmut {told['mutmut']}\n\n"
+    text = f"{how}; {minutes:.0f} minutes, {busy:.0f} of processor time, {given.jobs} at a time, Python {told['python']}, mutmut {told['mutmut']}\n\n"
     text += table(mutants, made) + listed(mutants)
     (OUT / "mutants.md").write_text(text, encoding="utf-8")
     print(text)

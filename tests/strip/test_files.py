@@ -6,12 +6,11 @@ import dataclasses
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from sanitizers import digest
@@ -20,13 +19,14 @@ from sanitizers.engine.forms import RawFile, Reading
 from sanitizers.errors import EngineFailure, PublishFailure, SourceFailure
 from sanitizers.identifiers import Key
 from sanitizers.policy import Policy
-from sanitizers.strip.files import _check, _link
+from sanitizers.register.links import LINK_SCHEMA
+from sanitizers.strip.files import _check, _link, _unchanged
 from sanitizers.strip.memory import MEMORY, Memory, Seen
 from sanitizers.strip.receipt import RECEIPT, Receipt
 from sanitizers.strip.roster import ROSTER, read_part
-from sanitizers.strip.work import Work, work_of
+from sanitizers.strip.work import Work, _closed, known_in, work_of
 from sanitizers.trace import raw_files
-from tests.strip.test_small_worlds import KEY, A, B, C, D, World, snapshot
+from tests.strip.test_small_worlds import KEY, A, B, C, D, World, link, snapshot
 
 POLICY = """
 version: 1
@@ -52,7 +52,7 @@ SEALED = {"arrest": [D]}  # in the second files
 
 def made(folder: Path) -> World:
     (folder / "raw").mkdir(parents=True)
-    world = World(folder, POLICY)
+    world = World(folder, POLICY, raw={})
     for number, (first, second) in enumerate(((A, B), (C, D)), start=1):
         world.write(f"arrests/{number}.parquet", pa.table({"arrest": [first, second]}))
         world.write(f"notes/{number}.csv", f"id,by,told\n1,{first},x\n2,,Of {second}.\n".encode())
@@ -90,7 +90,7 @@ def counted(receipt: Receipt) -> dict[str, Any]:
     return {name: dataclasses.asdict(own) for name, own in receipt.sources.items()}
 
 
-def test_only_files_that_a_new_event_reaches_are_written_again(stripped: World) -> None:
+def test_only_files_that_a_new_event_reaches_are_written_again(stripped: World, engine: DuckDB) -> None:
     world = stripped
     before, sealed = inodes(world.clean), {"arrest": [B, D]}
     receipt = world.strip(sealed, keeper=world.keeper)
@@ -134,10 +134,15 @@ def test_a_file_is_copied_where_it_cannot_be_linked(tmp_path: Path) -> None:
     assert (tmp_path / "b/c/a").samefile(tmp_path / "a")
 
 
-def work(world: World, sealed: Mapping[str, list[str]], memory: Memory | None, **given: Any) -> Work:
+@pytest.fixture(scope="module")
+def engine() -> Iterator[DuckDB]:
     with DuckDB() as engine:
-        given = {"snapshot": snapshot(sealed), "key": KEY, "out": world.clean, "register": None} | given
-        return work_of(engine, given.pop("policy", world.policy), raw_files(world.policy), memory, **given)
+        yield engine
+
+
+def work(engine: DuckDB, world: World, sealed: Mapping[str, list[str]], memory: Memory | None, **given: Any) -> Work:
+    given = {"snapshot": snapshot(sealed), "key": KEY, "out": world.clean, "register": None} | given
+    return work_of(engine, given.pop("policy", world.policy), raw_files(world.policy), memory, **given)
 
 
 def read_again(told: Work) -> list[str]:
@@ -147,57 +152,51 @@ def read_again(told: Work) -> list[str]:
     return names
 
 
-def test_a_file_is_read_again_where_anything_about_it_changed(stripped: World) -> None:
+def test_a_file_is_read_again_where_anything_about_it_changed(stripped: World, engine: DuckDB) -> None:
     world, memory = stripped, Memory.recall(stripped.keeper)
     assert memory is not None
-    same = work(world, SEALED, memory)
+    same = work(engine, world, SEALED, memory)
     assert (read_again(same), same.reason, same.links) == ([], "", None)
-    assert read_again(work(world, {"arrest": [B, D]}, memory)) == ["arrests/1.parquet", "notes/1.csv"]
-    assert read_again(work(world, {}, memory)) == ["arrests/2.parquet", "notes/2.csv"]
-    assert read_again(work(world, {"arrest": [D, "Q17999999"], "photo": ["000001"]}, memory)) == []
+    assert read_again(work(engine, world, {"arrest": [B, D]}, memory)) == ["arrests/1.parquet", "notes/1.csv"]
+    assert read_again(work(engine, world, {}, memory)) == ["arrests/2.parquet", "notes/2.csv"]
+    assert read_again(work(engine, world, {"arrest": [D, "Q17999999"], "photo": ["000001"]}, memory)) == []
     os.utime(world.folder / "raw" / NAMES[0])  # the same bytes at another time
-    assert read_again(work(world, SEALED, memory)) == []
+    assert read_again(work(engine, world, SEALED, memory)) == []
     world.write(NAMES[1], pa.table({"arrest": [C, A]}))
-    assert read_again(work(world, SEALED, memory)) == [NAMES[1]]
+    assert read_again(work(engine, world, SEALED, memory)) == [NAMES[1]]
     (world.clean / NAMES[2]).write_bytes(b"id,by,told\n")
     (world.clean / ROSTER / f"{NAMES[3]}.arrow").unlink()
-    assert read_again(work(world, SEALED, memory)) == NAMES[1:]
+    assert read_again(work(engine, world, SEALED, memory)) == NAMES[1:]
 
 
-def test_all_files_are_read_again_where_the_last_strip_does_not_fit(stripped: World) -> None:
+def test_all_files_are_read_again_where_the_last_strip_does_not_fit(stripped: World, engine: DuckDB) -> None:
     world, sealed, memory = stripped, SEALED, Memory.recall(stripped.keeper)
     assert memory is not None
     (world.folder / "other.yaml").write_text(POLICY + "publish: {arrest: plain}\n")
     other = Policy.load(world.folder / "other.yaml")
     links = dataclasses.replace(memory, linked=2)
     for told, reason in (
-        (work(world, sealed, None), "the keeper remembers no strip"),
-        (work(world, sealed, memory, policy=other), "the policy, the kinds or the key changed"),
-        (work(world, sealed, memory, key=Key("0" * 64)), "the policy, the kinds or the key changed"),
-        (work(world, sealed, memory, out=world.keeper), "the published folder is not the one that the keeper remembers"),
-        (work(world, sealed, memory, out=world.folder), "the published folder is not the one that the keeper remembers"),
-        (work(world, sealed, dataclasses.replace(memory, linked=None)), "the register did not know every link of the raw files"),
-        (work(world, sealed, links, snapshot=snapshot(sealed, links=1)), "the snapshot is closed over fewer links than there were"),
+        (work(engine, world, sealed, None), "the keeper remembers no strip"),
+        (work(engine, world, sealed, memory, policy=other), "the policy, the kinds or the key changed"),
+        (work(engine, world, sealed, memory, key=Key("0" * 64)), "the policy, the kinds or the key changed"),
+        (work(engine, world, sealed, memory, out=world.keeper), "the published folder is not the one that the keeper remembers"),
+        (work(engine, world, sealed, memory, out=world.folder), "the published folder is not the one that the keeper remembers"),
+        (work(engine, world, sealed, dataclasses.replace(memory, linked=None)), "the register did not know every link of the raw files"),
+        (work(engine, world, sealed, links, snapshot=snapshot(sealed, links=1)), "the snapshot is closed over fewer links than there were"),
     ):
         assert (read_again(told), told.reason) == (NAMES, reason)
         assert told.links is not None
-    assert read_again(work(world, sealed, links, snapshot=snapshot(sealed, links=2))) == []
+    assert read_again(work(engine, world, sealed, links, snapshot=snapshot(sealed, links=2))) == []
 
 
-def test_links_that_nobody_remembers_are_read_anew_each_time(tmp_path: Path) -> None:
+def test_a_snapshot_is_closed_over_links_that_a_register_knows_and_no_others(tmp_path: Path, engine: DuckDB) -> None:
     world = World(tmp_path)
-    world.strip(keeper=world.keeper)
-    memory = Memory.recall(world.keeper)
-    assert memory is not None
-    assert memory.linked is None  # there are links, and no register
-    known = dataclasses.replace(memory, linked=0)
-    with DuckDB() as engine:
-        given = {"snapshot": snapshot({"arrest": [B]}), "key": KEY, "out": world.clean, "register": None}
-        files = raw_files(world.policy)
-        kept = work_of(engine, world.policy, files, known, **given).reason
-        pq.write_table(pa.table({"arrest": [A, B], "photo": ["1", "7"], "n": [1.5, 2.5]}), files["arrests"][0].path)
-        changed = work_of(engine, world.policy, files, known, **given).reason
-    assert (kept, changed) == ("", "changed raw files bring links that the snapshot does not know")
+    files, none = raw_files(world.policy), dict.fromkeys(world.policy.sources, ())
+    given = {"snapshot": snapshot({}), "key": KEY, "register": None}
+    unlinked = none | {"photos": files["photos"]}
+    told = [_closed(engine, world.policy, fresh, **given) for fresh in (none, unlinked, none | {"arrests": files["arrests"]})]
+    assert told == [True, True, False]
+    assert (known_in(None, LINK_SCHEMA.empty_table()), known_in(None, link(A, "000001"))) == (0, None)
 
 
 @pytest.mark.parametrize(
@@ -221,15 +220,15 @@ def test_raw_files_behind_links_are_apart_from_what_is_published_too(world: Worl
         world.strip({}, out=far)
 
 
-def test_a_raw_file_that_changes_during_the_run_stops_it(world: World) -> None:
-    def meddle(step: str, done: int, of: int) -> None:
-        if (step, done) == ("forget", of):
-            os.utime(world.folder / "raw" / NAMES[0], ns=(1, 1))
-
+def test_a_raw_file_that_changed_during_the_run_stops_it(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).write_text("x")
+    before = {tmp_path / name: Seen.at(tmp_path / name) for name in "ab"}
+    _unchanged(before)
+    os.utime(tmp_path / "b", ns=(1, 1))
     with pytest.raises(PublishFailure) as caught:
-        world.strip({"arrest": [B]}, progress=meddle)
-    assert caught.value.faults[0].where == str(world.folder / "raw" / NAMES[0])
-    assert not world.clean.exists()
+        _unchanged(before)
+    assert caught.value.faults[0].where == str(tmp_path / "b")
 
 
 def test_a_folder_that_no_strip_has_published_is_not_replaced(stripped: World) -> None:
