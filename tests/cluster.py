@@ -96,16 +96,16 @@ def running(memory: str = "1g") -> Iterator[Running]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster() -> Iterator[Running]:
-    """The cluster of all tests of this process."""
+    """The cluster of the tests of one module."""
     with running() as own:
         yield own
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def master(cluster: Running) -> Iterator[str]:
-    """Address of the cluster, with one small session that all engines of this process share."""
+    """Address of the cluster, with one small session that all its engines share."""
     from sanitizers.engine import cluster as engine
 
     scratch = cluster.folder / "driver"
