@@ -22,6 +22,7 @@ from sanitizers.policy import Policy
 from sanitizers.register.links import LINK_SCHEMA
 from sanitizers.register.snapshot import Barred, Snapshot
 from sanitizers.strip import strip, strip_files
+from sanitizers.strip.memory import Memory
 from sanitizers.strip.plan import plan
 from sanitizers.strip.receipt import RECEIPT, Receipt
 from sanitizers.strip.roster import ROSTER, Roster
@@ -275,6 +276,9 @@ def test_what_a_seal_reaches_goes_from_every_file_and_nothing_else_does(world: W
     public = Receipt.read(world.clean / RECEIPT)
     assert public == receipt.public()
     assert Receipt.read(world.keeper / RECEIPT) == receipt
+    memory = Memory.recall(world.keeper)
+    assert memory is not None
+    assert memory.linked is None  # there are links, and no register that knows them
     assert receipt.files == {
         path.relative_to(world.clean).as_posix(): digest.of_file(path)
         for path in world.clean.rglob("*")
