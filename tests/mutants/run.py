@@ -273,7 +273,10 @@ def main() -> None:
     before = known()
     spared = {name: before[name] for name in names if before.get(name) in GONE}
     print(f"{len(every)} mutants, {len(names) - len(spared)} to try", flush=True)
-    status = spared | tried([name for name in names if name not in spared], given.jobs)
+    # In any order, so that a run that is ended early has tried some of every module; what was never tried first.
+    left = [name for name in names if name not in spared]
+    random.Random(given.seed).shuffle(left)
+    status = spared | tried(sorted(left, key=lambda name: name in before), given.jobs)
     reasons = load_reasons()
     mutants = []
     for name in sorted(names):
