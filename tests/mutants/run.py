@@ -28,6 +28,7 @@ from pathlib import Path
 
 ROOT, HERE = Path(__file__).parents[2], Path(__file__).parent
 OUT = ROOT / "build" / "mutants"
+TRIED = OUT / "tried.jsonl"
 SEED, SAMPLE, FEWEST = 1, 1200, 10
 PATIENCE = 900  # seconds until mutmut ends a process; `warm.py` ends endless ones by their own time, whatever else runs
 # Functions that run while modules are imported, before the fork: each of their mutants has a process of its own.
@@ -107,10 +108,24 @@ def source_of(name: str) -> str:
 
 
 def known() -> dict[str, str]:
-    """What became of the mutants of the last run, of modules that are the same as then."""
-    told = json.loads((OUT / "mutants.json").read_text(encoding="utf-8"))
-    same = {name for name, sha256 in told["modules"].items() if source_of(name + ".") == sha256}
-    return {own["name"]: own["status"] for own in told["mutants"] if own["name"].rpartition(".")[0] in same}
+    """What became of the mutants that were tried before, of modules that are the same as then."""
+    lines = TRIED.read_text(encoding="utf-8").splitlines() if TRIED.is_file() else []
+    now: dict[str, str] = {}
+    found = {}
+    for name, status, source in map(json.loads, lines):
+        module = name.rpartition(".")[0]
+        now[module] = now.get(module) or source_of(name)
+        if now[module] == source:
+            found[name] = status
+    return found
+
+
+def settle(name: str, status: str) -> None:
+    """Keep what became of a mutant, so that a run that is ended can be taken up again."""
+    with TRIED.open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps([name, status, source_of(name)]) + "\n")
+    if status not in GONE:
+        print(f"  {status}: {name}", flush=True)
 
 
 def tried(names: Sequence[str], jobs: int) -> dict[str, str]:
@@ -137,8 +152,7 @@ def tried(names: Sequence[str], jobs: int) -> dict[str, str]:
     def take() -> None:
         result = runner.wait_for_result()
         found[result.mutant_name] = status_by_exit_code[result.exit_code]
-        if found[result.mutant_name] not in GONE:
-            print(f"  {found[result.mutant_name]}: {result.mutant_name}", flush=True)
+        settle(result.mutant_name, found[result.mutant_name])
         if len(found) % 50 == 0:
             lived = sum(status not in GONE for status in found.values())
             print(f"{len(found)} of {len(names)}, {lived} survived, {time.monotonic() - began:.0f} s", flush=True)
@@ -158,6 +172,7 @@ def tried(names: Sequence[str], jobs: int) -> dict[str, str]:
         runner.shutdown()
     for name in at_import:
         found[name] = apart(name)
+        settle(name, found[name])
     return found
 
 
@@ -232,7 +247,7 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=SAMPLE)
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--only", default="*", help="functions, as `strip.edits.*`")
-    parser.add_argument("--survivors", action="store_true", help="those that survived the last run once more; tests were only added since")
+    parser.add_argument("--again", action="store_true", help="take up the last run: what it killed is spared, where its module is the same")
     parser.add_argument("--jobs", type=int, default=2)
     given = parser.parse_args()
     began = time.monotonic()
@@ -253,10 +268,15 @@ def main() -> None:
         path_of |= dict.fromkeys(own.exit_code_by_key, path)
     every = [name for name in path_of if fnmatch(function_of(name), given.only)]
     names = chosen(every, None if given.all else given.sample, given.seed)
-    before = known() if given.survivors else {}
+    if not given.again:
+        TRIED.unlink(missing_ok=True)
+    before = known()
     spared = {name: before[name] for name in names if before.get(name) in GONE}
     print(f"{len(every)} mutants, {len(names) - len(spared)} to try", flush=True)
-    status = spared | tried([name for name in names if name not in spared], given.jobs)
+    # In any order, so that a run that is ended early has tried some of every module; what was never tried first.
+    left = [name for name in names if name not in spared]
+    random.Random(given.seed).shuffle(left)
+    status = spared | tried(sorted(left, key=lambda name: name in before), given.jobs)
     reasons = load_reasons()
     mutants = []
     for name in sorted(names):
@@ -269,7 +289,7 @@ def main() -> None:
     busy = (used.ru_utime + used.ru_stime) / 60
     told = {
         "mutmut": version("mutmut"), "python": platform.python_version(), "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "modules": {name.rpartition(".")[0]: source_of(name) for name in names}, "jobs": given.jobs, "seed": None if given.all else given.seed, "minutes": round(minutes, 1), "busy_minutes": round(busy, 1), "made": dict(made),
+        "jobs": given.jobs, "seed": None if given.all else given.seed, "minutes": round(minutes, 1), "busy_minutes": round(busy, 1), "made": dict(made),
         "mutants": [asdict(mutant) for mutant in mutants],
     }  # fmt: skip
     (OUT / "mutants.json").write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

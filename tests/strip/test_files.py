@@ -27,7 +27,7 @@ from sanitizers.strip.receipt import RECEIPT, Receipt
 from sanitizers.strip.roster import ROSTER, read_part
 from sanitizers.strip.work import Work, _closed, known_in, work_of
 from sanitizers.trace import raw_files
-from tests.strip.test_small_worlds import KEY, A, B, C, D, World, link, snapshot
+from tests.strip.test_small_worlds import KEY, KINDS, A, B, C, D, World, link, snapshot
 
 POLICY = """
 version: 1
@@ -197,6 +197,12 @@ def test_a_snapshot_is_closed_over_links_that_a_register_knows_and_no_others(tmp
     unlinked = none | {"photos": files["photos"]}
     told = [_closed(engine, world.policy, fresh, **given) for fresh in (none, unlinked, none | {"arrests": files["arrests"]})]
     assert told == [True, True, False]
+    world.clean.mkdir()
+    (world.clean / RECEIPT).write_text("x")
+    memory = Memory(world.policy.digest, KINDS.digest, KEY.fingerprint, digest.of_file(world.clean / RECEIPT), 0, {})
+    anew = work_of(engine, world.policy, files, memory, **given, out=world.clean)
+    assert anew.reason == "changed raw files bring links that the snapshot does not know"
+    assert [file.name for own in anew.rewrite.values() for file in own] == [file.name for own in files.values() for file in own]
     seen = [engine.hold(links) for links in (LINK_SCHEMA.empty_table(), link(A, "000001"))]
     assert [known_in(engine, None, links) for links in seen] == [0, None]
 

@@ -22,6 +22,7 @@ from sanitizers.policy import Policy
 from sanitizers.register.links import LINK_SCHEMA
 from sanitizers.register.snapshot import Barred, Snapshot
 from sanitizers.strip import strip, strip_files
+from sanitizers.strip.memory import Memory
 from sanitizers.strip.plan import plan
 from sanitizers.strip.receipt import RECEIPT, Receipt
 from sanitizers.strip.roster import ROSTER, Roster
@@ -66,6 +67,7 @@ sources:
     columns:
       by: {kind: arrest, on_seal: {redact: [age, charges, seen, "lots[].a"], set: {status: OPEN}}}
       "lineup[]": {kind: photo, on_seal: element}
+      "also[]": {kind: arrest, on_seal: element}
       "charges[].arrest": {kind: arrest, on_seal: {redact: ["charges[].code"], set: {"charges[].n": 0, pending: 1}}}
       seen.photo: {kind: photo, on_seal: {redact: [seen.by]}}
     text:
@@ -113,19 +115,19 @@ def raw_sources() -> dict[str, pa.Table | bytes]:
     """The raw sources, by file."""
     reports = [
         {"number": 1, "by": A, "lineup": ["1", "2"], "charges": [charge(A, "x", 1), charge(B, "y", 2)],
-         "seen": {"photo": "000001", "by": "ann"}, "lots": [{"a": 1, "b": 2}], "age": 30, "status": "CLOSED", "pending": 5,
+         "seen": {"photo": "000001", "by": "ann"}, "also": [A, B, None], "lots": [{"a": 1, "b": 2}], "age": 30, "status": "CLOSED", "pending": 5,
          "told": f"Calm. See {A} there. Fine.", "memo": "Nothing."},
         {"number": 2, "by": "b17-000002", "lineup": None, "charges": [charge(C, "z", 3)],
-         "seen": {"photo": "000005", "by": "bob"}, "lots": [{"a": 3, "b": 4}, None, {"a": 5, "b": 6}], "age": 40, "status": None, "pending": 6,
+         "seen": {"photo": "000005", "by": "bob"}, "also": [], "lots": [{"a": 3, "b": 4}, None, {"a": 5, "b": 6}], "age": 40, "status": None, "pending": 6,
          "told": f"Ran. Then {B} came! Fine.", "memo": "Calm."},
-        {"number": 3, "by": None, "lineup": ["3", None], "charges": [], "seen": None, "lots": [], "age": None, "status": "HELD",
+        {"number": 3, "by": None, "lineup": ["3", None], "charges": [], "seen": None, "also": None, "lots": [], "age": None, "status": "HELD",
          "pending": 7, "told": f"{B} ran. Calm.", "memo": f"Of {B}."},
-        {"number": 4, "by": C, "lineup": ["2"], "charges": None, "seen": {"photo": "2", "by": "cy"}, "lots": None, "age": 50,
+        {"number": 4, "by": C, "lineup": ["2"], "charges": None, "seen": {"photo": "2", "by": "cy"}, "also": [D], "lots": None, "age": 50,
          "status": "HELD", "pending": 8, "told": f"{B}.", "memo": f"Of {C} in c-1234."},
     ]  # fmt: skip
     schema = pa.schema(
         [("number", pa.int64()), ("by", pa.string()), ("lineup", pa.list_(pa.string())), ("charges", CHARGES),
-         ("seen", SEEN), ("lots", LOTS), ("age", pa.int16()), ("status", pa.string()), ("pending", pa.int64()), ("told", pa.string()),
+         ("seen", SEEN), ("also", pa.list_(pa.string())), ("lots", LOTS), ("age", pa.int16()), ("status", pa.string()), ("pending", pa.int64()), ("told", pa.string()),
          ("memo", pa.string())]
     )  # fmt: skip
     return {
@@ -134,8 +136,8 @@ def raw_sources() -> dict[str, pa.Table | bytes]:
         "arrests/3.parquet": pa.table({"arrest": [B], "photo": ["2"], "n": [5.5]}),
         "calls.jsonl": f'{{"id": "1",  "by": "{A}", "age": 3, "x": [1]}}\n{{"id":"2","by":"{B}","age":4}}\n'.encode(),
         "photos.csv": "photo;what\n1;é\n2;b\nN/A;c\nCANARY;d\n000004;e\n".encode("cp1252"),
-        "reports/1.parquet": pa.Table.from_pylist(reports[:2], schema),
-        "reports/2.parquet": pa.Table.from_pylist(reports[2:], schema),
+        "reports/1.parquet": pa.Table.from_pylist(reports[:3], schema),
+        "reports/2.parquet": pa.Table.from_pylist(reports[3:], schema),
     }
 
 
@@ -150,15 +152,15 @@ CLEAN = {
     "photos.csv": "photo;what\n1;é\nN/A;c\n000004;e\n".encode("cp1252"),
     "reports/1.parquet": [
         {"number": 1, "by": token(A), "lineup": ["1"], "charges": [charge(token(A), "x", 1), {"arrest": None, "code": None, "n": 0}],
-         "seen": {"photo": "000001", "by": "ann"}, "lots": [{"a": 1, "b": 2}], "age": 30, "status": "CLOSED", "pending": 1,
+         "seen": {"photo": "000001", "by": "ann"}, "also": [token(A)], "lots": [{"a": 1, "b": 2}], "age": 30, "status": "CLOSED", "pending": 1,
          "told": "Calm. See RECORD there. Fine.", "memo": None},
         {"number": 2, "by": None, "lineup": None, "charges": None, "seen": None, "age": None,
-         "lots": [{"a": None, "b": 4}, None, {"a": None, "b": 6}], "status": "OPEN", "pending": 6, "told": "Ran. Fine.", "memo": None},
+         "also": [], "lots": [{"a": None, "b": 4}, None, {"a": None, "b": 6}], "status": "OPEN", "pending": 6, "told": "Ran. Fine.", "memo": None},
+        {"number": 3, "by": None, "lineup": ["3", None], "charges": [], "seen": None, "also": None, "lots": [], "age": None, "status": "HELD",
+         "pending": 7, "told": "Calm.", "memo": None},
     ],
     "reports/2.parquet": [
-        {"number": 3, "by": None, "lineup": ["3", None], "charges": [], "seen": None, "lots": [], "age": None, "status": "HELD",
-         "pending": 7, "told": "Calm.", "memo": None},
-        {"number": 4, "by": token(C), "lineup": [], "charges": None, "seen": {"photo": None, "by": None}, "lots": None, "age": 50,
+        {"number": 4, "by": token(C), "lineup": [], "charges": None, "seen": {"photo": None, "by": None}, "also": [token(D)], "lots": None, "age": 50,
          "status": "HELD", "pending": 8, "told": None, "memo": None},
     ],
 }  # fmt: skip
@@ -168,8 +170,8 @@ STAYED = {
     "arrests/3.parquet": {"arrest": [], "photo": []},
     "calls.jsonl": {"arrest": [A]},
     "photos.csv": {"photo": ["000001", "000004"]},
-    "reports/1.parquet": {"arrest": [A], "photo": ["000001"]},
-    "reports/2.parquet": {"arrest": [C], "photo": ["000003"]},
+    "reports/1.parquet": {"arrest": [A], "photo": ["000001", "000003"]},
+    "reports/2.parquet": {"arrest": [C, D], "photo": []},
 }
 HELD = {
     "arrests/1.parquet": {"arrest": [A, B], "photo": ["000001", "000002"]},
@@ -177,8 +179,8 @@ HELD = {
     "arrests/3.parquet": {"arrest": [B], "photo": ["000002"]},
     "calls.jsonl": {"arrest": [A, B]},
     "photos.csv": {"photo": ["000001", "000002", "000004"]},
-    "reports/1.parquet": {"arrest": [A, B, C], "case": [], "photo": ["000001", "000002", "000005"]},
-    "reports/2.parquet": {"arrest": [B, C], "case": ["C1234"], "photo": ["000002", "000003"]},
+    "reports/1.parquet": {"arrest": [A, B, C], "case": [], "photo": ["000001", "000002", "000003", "000005"]},
+    "reports/2.parquet": {"arrest": [B, C, D], "case": ["C1234"], "photo": ["000002"]},
 }
 
 
@@ -205,9 +207,10 @@ COUNTS: dict[str, dict[str, Any]] = {
         "rows_in": 4, "rows_kept": 4, "rows_dropped": 0, "rows_changed": 4, "malformed": 0, "texts": {"told": 3, "memo": 1},
         "columns": {
             "by": hit("arrest", "redact", 1), "lineup[]": hit("photo", "element", 2, arrests_photo=2),
+            "also[]": hit("arrest", "element", 1),
             "charges[].arrest": hit("arrest", "redact", 1), "seen.photo": hit("photo", "redact", 1, arrests_photo=1),
         },
-        "missing": {"by": 2, "lineup[]": 1, "charges[].arrest": 1, "seen.photo": 3},
+        "missing": {"by": 2, "lineup[]": 1, "also[]": 1, "charges[].arrest": 1, "seen.photo": 3},
     },
 }  # fmt: skip
 
@@ -275,6 +278,9 @@ def test_what_a_seal_reaches_goes_from_every_file_and_nothing_else_does(world: W
     public = Receipt.read(world.clean / RECEIPT)
     assert public == receipt.public()
     assert Receipt.read(world.keeper / RECEIPT) == receipt
+    memory = Memory.recall(world.keeper)
+    assert memory is not None
+    assert memory.linked is None  # there are links, and no register that knows them
     assert receipt.files == {
         path.relative_to(world.clean).as_posix(): digest.of_file(path)
         for path in world.clean.rglob("*")
@@ -302,6 +308,8 @@ def test_where_nothing_is_sealed_texts_are_masked_and_tokens_put_in_and_no_more(
             for column in row.keys() & {"told", "memo"}:
                 for mention in (A, B, C, "c-1234"):
                     row[column] = row[column] and row[column].replace(mention, "RECORD")
+            if row.get("also"):
+                row["also"] = [token(one) for one in row["also"] if one]
             for one in row.get("charges") or ():
                 one["arrest"] = token(one["arrest"])
         assert world.standing()[name] == rows
