@@ -360,7 +360,7 @@ def gone(world: World, folder: Path) -> None:
 def misfit(world: World, folder: Path) -> None:
     source, path = first_file(world, folder)
     name, declared = next(iter(source.columns.items()))
-    if source.malformed == "drop" or name.startswith("["):
+    if source.malformed == "drop" or name.startswith("[") or "." in name:
         gone(world, folder)
         return
     column, wrong = oracle.parts_of(name)[0], "surely wrong"
