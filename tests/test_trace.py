@@ -161,6 +161,10 @@ def test_files_and_tables_come_in_the_order_of_the_policy(tmp_path: Path, policy
     with DuckDB() as engine:
         few = raw_parts(engine, policy(table, "databases: {d: {duckdb: d.duckdb}}\n"), most=2)
         assert sum(batch.num_rows for batch in few["t"][0].batches(["id"])) == 2
+    both = policy(ARRESTS.replace("*.csv", "*.jsonl") + table, "databases: {d: {postgres: NOWHERE}}\n")
+    with DuckDB() as engine, pytest.raises(SealproofError) as missing:
+        raw_parts(engine, both)
+    assert [Path(fault.where or "").name for fault in missing.value.faults] == ["*.jsonl", "databases.d"]
     pq.write_table(pa.table({"id": ["B001"]}), tmp_path / "raw/arrests/T.parquet")
     with DuckDB() as engine, pytest.raises(SourceFailure) as caught:
         raw_parts(engine, policy(table + ARRESTS.replace("*.csv", "*.parquet"), "databases: {d: {duckdb: d.duckdb}}\n"))

@@ -21,7 +21,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatch
 from importlib.metadata import version
 from pathlib import Path
@@ -195,9 +195,12 @@ def difference(name: str, path: Path) -> tuple[str, str]:
     return was, becomes
 
 
-def reason_of(mutant: Mutant, reasons: Mapping[str, Sequence[str]]) -> str:
-    """Why a survivor may live; empty where nobody has said."""
-    return next((why for why, keys in reasons.items() if mutant.key in keys), "")
+def seen_as(name: str, status: str, path: Path, reasons: Mapping[str, Sequence[str]]) -> Mutant:
+    """A mutant as it is told: of one that survived what it changes, and why it may live where anybody has said."""
+    was, becomes = difference(name, path) if status not in GONE else ("", "")
+    mutant = Mutant(name, function_of(name), was, becomes, status)
+    why = next((why for why, keys in reasons.items() if status not in GONE and mutant.key in keys), "")
+    return replace(mutant, reason=why)
 
 
 def load_reasons() -> dict[str, list[str]]:
@@ -247,7 +250,7 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=SAMPLE)
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--only", default="*", help="functions, as `strip.edits.*`")
-    parser.add_argument("--again", action="store_true", help="take up the last run: what it killed is spared, where its module is the same")
+    parser.add_argument("--again", action="store_true", help="take up the last run: what was killed, or lives for a reason, is spared where its module is the same")
     parser.add_argument("--jobs", type=int, default=2)
     given = parser.parse_args()
     began = time.monotonic()
@@ -270,19 +273,16 @@ def main() -> None:
     names = chosen(every, None if given.all else given.sample, given.seed)
     if not given.again:
         TRIED.unlink(missing_ok=True)
-    before = known()
-    spared = {name: before[name] for name in names if before.get(name) in GONE}
+    before, reasons = known(), load_reasons()
+    # Killed ones, and survivors that have their reason, are not tried again.
+    seen = {name: seen_as(name, before[name], path_of[name], reasons) for name in names if name in before}
+    spared = {name: before[name] for name, mutant in seen.items() if mutant.status in GONE or mutant.reason}
     print(f"{len(every)} mutants, {len(names) - len(spared)} to try", flush=True)
     # In any order, so that a run that is ended early has tried some of every module; what was never tried first.
     left = [name for name in names if name not in spared]
     random.Random(given.seed).shuffle(left)
     status = spared | tried(sorted(left, key=lambda name: name in before), given.jobs)
-    reasons = load_reasons()
-    mutants = []
-    for name in sorted(names):
-        was, becomes = difference(name, path_of[name]) if status[name] not in GONE else ("", "")
-        mutant = Mutant(name, function_of(name), was, becomes, status[name])
-        mutants.append(Mutant(**{**asdict(mutant), "reason": reason_of(mutant, reasons)}))
+    mutants = [seen_as(name, status[name], path_of[name], reasons) for name in sorted(names)]
     made = Counter(Mutant(name, function_of(name), "", "", "").module for name in every)
     minutes = (time.monotonic() - began) / 60
     used = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -180,3 +180,8 @@ def test_counts_of_files_are_summed_to_those_of_their_source() -> None:
     assert total([one, other]) == SourceCounts(30, 25, 5, {"a": column(5, b=2, c=2)}, {"t": 1}, {"a": 7}, 3, 9)
     assert list(total([other]).columns["a"]["by_link"]) == ["b", "c"]
     assert total([one]) == one
+
+
+@pytest.mark.parametrize(("count", "told"), [(4, HIDDEN), (5, WITHHELD), (6, WITHHELD), (30, WITHHELD)])
+def test_a_total_with_a_small_cause_is_withheld_from_five_on(count: int, told: object) -> None:
+    assert public(rows_changed=count, columns={"a": redacting(3)}).rows_changed == told
