@@ -270,6 +270,7 @@ def as_text(column: pa.Array | pa.ChunkedArray, where: str = "") -> pl.Series:
         return frame.select(pl.when(cell < 0).then(pl.lit("?")).otherwise(cell.cast(pl.String)).alias("c"))["c"]
     if series.dtype == pl.Datetime:
         text = cell.dt.to_string("%Y-%m-%dT%H:%M:%S%.f").str.replace(r"T00:00:00(\.0*)?$", "")
+        text = text.str.replace(r"(\.[0-9]{3})$", "${1}000")  # as ISO 8601 is written elsewhere: none or six digits
         return frame.select(text.alias("c"))["c"]
     if series.dtype.is_decimal():
         return frame.select(pl.when(cell < 0).then(pl.lit("?")).otherwise(cell.cast(pl.String)).alias("c"))["c"]

@@ -141,6 +141,12 @@ def test_dates_and_numbers_read_as_in_plain_python(cells: list, data: st.DataObj
     assert as_text(pa.array(own, types[kind])).to_list() == [plain.text_of(cell) for cell in own]
 
 
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+def test_a_thousandth_of_a_second_reads_alike_in_every_unit(unit: str) -> None:
+    cells = pa.array([dt.datetime(2000, 1, 1, 0, 0, 0, 1000), dt.datetime(2000, 1, 1)], pa.timestamp(unit))
+    assert as_text(cells).to_list() == ["2000-01-01T00:00:00.001000", "2000-01-01"]
+
+
 # -- spellings --------------------------------------------------------------------------------------------------------
 
 
